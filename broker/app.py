@@ -162,7 +162,9 @@ class Broker:
         self.members_now = MembersNow(self.parts.holders, store, host.agents)
         self.members_now.enter(services)
         self.copies = Copies(self.parts, self.engine.completeness)
-        AddressService(self.parts, self.handlers.budgets, self._addressed).enter(services)
+        AddressService(
+            self.parts, self.handlers.budgets, self._addressed, self.forwarding.urged
+        ).enter(services)
         self.orders.enter(services)
         self.sent = SentStudyService(
             self.parts,

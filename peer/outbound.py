@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -114,8 +115,8 @@ class Outbound:
             is_busy=parts.host.engine.is_busy,
             store=parts.store,
             catalogue=parts.catalogue,
-            coder=coder(parts.workers, Coding.SMALLEST),
-            slice_coder=slice_coder(parts.workers, Coding.SMALLEST),
+            coder=partial(coder, parts.workers, Coding.SMALLEST),
+            slice_coder=partial(slice_coder, parts.workers, Coding.SMALLEST),
             keep_key=parts.grants.keep,
             make_room=parts.recycler.make_room,
             addressing=self.addressing,

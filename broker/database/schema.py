@@ -116,12 +116,14 @@ sent: Final = Table(
     Column("cancelled", Long),
     Column("instances", Long, nullable=False, server_default="0"),
     Column("came", Long),
+    Column("priority", Integer, nullable=False, server_default="2"),
 )
 """Studies that a member made and sends. While ``sending`` it publishes them, else the broker does,
 as it does with all others. ``version`` is the newest that it reported, ``stored`` the newest of
 which the PACS has every instance. ``adopted``: the broker finishes it without the member.
 ``cancelled``: when the member said that it sends no more; it had so many ``instances``, of which
-``came`` are in the PACS (null as long as that is not known)."""
+``came`` are in the PACS (null as long as that is not known). ``priority``: how urgently the broker
+fetches it (`p2pacs.swarm.scheduling.priority`)."""
 
 recipients: Final = Table(
     "recipients",

@@ -13,7 +13,7 @@ from broker.handlers import grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
 from broker.handlers.interfaces import Parts
-from broker.ingest.sent import SentStudy, find_sent
+from broker.ingest.sent import SentStudy, find_sent, note_priority
 from broker.members import registry
 from broker.members.registry import Member
 from broker.trail import audit
@@ -36,14 +36,20 @@ class AddressService:
         parts: of the broker's answers.
         budgets: what a member may ask.
         changed: told of each study of which the recipients are others than before.
+        urged: told how urgent a study is.
     """
 
     def __init__(
-        self, parts: Parts, budgets: Budgets, changed: Callable[[StudyId], Awaitable[None]]
+        self,
+        parts: Parts,
+        budgets: Budgets,
+        changed: Callable[[StudyId], Awaitable[None]],
+        urged: Callable[[StudyId, Priority], None],
     ) -> None:
         self._parts = parts
         self._budgets = budgets
         self._changed = changed
+        self._urged = urged
 
     def enter(self, services: Services) -> None:
         """Enter the handler, by message, among what a node answers."""
@@ -84,6 +90,7 @@ class AddressService:
                 sender=member,
                 actor=who.member.name,
             )
+            note_priority(connection, study, priority)
             write_down(connection, who.member, known, changes, priority)
             return accepted, changes, True
 
@@ -91,6 +98,7 @@ class AddressService:
         if not is_sender:
             log.warning("study not addressed", study=study.short, member=str(member))
             raise ForbiddenError(f"study {study.short} is not sent by this member")
+        self._urged(study, priority)
         if changes:
             log.info("study addressed", study=study.short, recipients=len(accepted))
             await self._changed(study)

@@ -34,6 +34,7 @@ from p2pacs.store import ChunkStore
 from p2pacs.study.gathered import Gathered
 from p2pacs.study.reader import StudyReader
 from p2pacs.swarm.download.transfer import Transfer, TransferState
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.messages import Query, Reply
 
@@ -70,7 +71,10 @@ class FetchedStudies(Protocol):
         """The last transfer of each study."""
 
     def fetch(
-        self, study: StudyId, holders: Iterable[VirtualAddress] = (), root: bytes | None = None
+        self,
+        study: StudyId,
+        holders: Iterable[VirtualAddress] = (),
+        root: bytes | None = None,
     ) -> Transfer:
         """Fetch a study, or go on with it."""
 
@@ -190,6 +194,12 @@ class Forwarding:
         elif (transfer := self._parts.downloads.transfers.get(study)) is not None:
             transfer.add_holders([member])
 
+    def urged(self, study: StudyId, priority: Priority) -> None:
+        """Its sender says how urgent a study is: it is fetched so from now on, before others on the
+        sender's line, too."""
+        if (transfer := self._parts.downloads.transfers.get(study)) is not None:
+            transfer.prioritise(priority)
+
     async def stop(self, study: StudyId) -> None:
         """Its member sends no more of a study: fetch and store nothing more of it; returns when
         that is so. Its index comes still, so that what is home can be published by itself."""
@@ -266,12 +276,15 @@ class Forwarding:
     async def _fetch(self, study: StudyId) -> None:
         """Until the newest version that the member has told of is here, and nothing more came."""
         parts, member = self._parts, self._holders[study]
+        known = await parts.database.run(lambda c: find_sent(c, study))
+        priority = Priority.INTERACTIVE if known is None else known.priority
         transfer = parts.downloads.transfers.get(study)
         if transfer is None or transfer.state is not TransferState.FETCHING:
             root = await self._newest(study, member)
             if root is None and await holds_whole(parts.store, parts.verifier, study, 1):
                 return
             transfer = parts.downloads.fetch(study, [member], root)
+        transfer.prioritise(priority)
         transfer.add_holders([member])
         with single_error():
             async with trio.open_nursery() as nursery:

@@ -11,6 +11,7 @@ from broker.database.db import now
 from broker.database.schema import sent
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.sql.portable import insert_missing
+from p2pacs.swarm.scheduling.priority import Priority
 
 
 @frozen
@@ -39,6 +40,8 @@ class SentStudy:
     """How many the member had then ..."""
     came: int | None = None
     """... and how many of them are in the PACS; None as long as that is not known."""
+    priority: Priority = Priority.INTERACTIVE
+    """How urgently the broker fetches it, as its sender said."""
 
 
 def find_sent(connection: Connection, study: StudyId) -> SentStudy | None:
@@ -90,6 +93,11 @@ def note_came(connection: Connection, study: StudyId, count: int) -> bool:
     return connection.execute(update(sent).where(*which).values(came=count)).rowcount > 0
 
 
+def note_priority(connection: Connection, study: StudyId, priority: Priority) -> None:
+    """The member said how urgent a study is."""
+    _set(connection, study, priority=int(priority))
+
+
 def note_version(connection: Connection, study: StudyId, version: int, *, complete: bool) -> None:
     """The member reported a version."""
     _set(connection, study, version=version, complete=complete)
@@ -136,4 +144,5 @@ def _sent(row: Row[Any]) -> SentStudy:
         row.cancelled,
         row.instances,
         row.came,
+        Priority(row.priority),
     )

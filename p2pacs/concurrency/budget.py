@@ -1,10 +1,10 @@
-"""A bound on bytes in memory, first come first served."""
+"""A bound on bytes in memory: the more urgent first, then first come first served."""
 
 from __future__ import annotations
 
-from collections import deque
-
 import trio
+
+from p2pacs.concurrency.urgency import USUAL, Haste, TurnQueue
 
 
 class Budget:
@@ -16,21 +16,22 @@ class Budget:
     def __init__(self, size: int) -> None:
         self._size = size
         self._used = 0
-        self._waiting: deque[tuple[int, trio.Event]] = deque()
+        self._waiting = TurnQueue[tuple[int, trio.Event]]()
 
-    async def acquire(self, size: int) -> None:
-        """Wait until ``size`` bytes are free, and take them."""
+    async def acquire(self, size: int, urgency: Haste = USUAL) -> None:
+        """Wait until ``size`` bytes are free, and it is the turn of who is so urgent; take them."""
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._waiting or not self._fits(size):
             turn = trio.Event()
-            self._waiting.append((size, turn))
+            waiting = (size, turn)
+            self._waiting.add(waiting, urgency)
             try:
                 await turn.wait()
             except trio.Cancelled:
                 if turn.is_set():
                     self.release(size)
                 else:
-                    self._waiting.remove((size, turn))
+                    self._waiting.remove(waiting)
                     self._admit()
                 raise
         else:
@@ -45,7 +46,7 @@ class Budget:
         return not self._used or self._used + size <= self._size
 
     def _admit(self) -> None:
-        while self._waiting and self._fits(self._waiting[0][0]):
-            size, turn = self._waiting.popleft()
+        while (first := self._waiting.next()) and self._fits(first[0]):
+            size, turn = self._waiting.take()
             self._used += size
             turn.set()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
+from p2pacs.concurrency.urgency import USUAL, Haste
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import WorkerError
 from p2pacs.study.coding import CodedBlob, CodedInstance, code_plain
@@ -31,14 +32,14 @@ async def code_slice_plain(data: bytes, piece: Slice, plan: SlicePlan) -> tuple[
     )
 
 
-def slice_coder(workers: Workers, coding: Coding) -> SliceCoder:
+def slice_coder(workers: Workers, coding: Coding, urgency: Haste = USUAL) -> SliceCoder:
     """As `coder`, for slices."""
 
     async def code(data: bytes, piece: Slice, plan: SlicePlan) -> tuple[CodedBlob, ...]:
         if stays_as_it_is(piece, plan):  # to a worker and back it would be copied six times
             return await code_slice_plain(data, piece, plan)
         try:
-            return await workers.code_slice(data, piece, plan, coding)
+            return await workers.code_slice(data, piece, plan, coding, urgency)
         except WorkerError as error:
             log.warning("a part of an instance is published without image coding", why=str(error))
             return await code_slice_plain(data, piece, plan)
@@ -46,17 +47,18 @@ def slice_coder(workers: Workers, coding: Coding) -> SliceCoder:
     return code
 
 
-def coder(workers: Workers, coding: Coding) -> Coder:
-    """A coder for a broker.
+def coder(workers: Workers, coding: Coding, urgency: Haste = USUAL) -> Coder:
+    """A coder of native frames.
 
     Args:
         workers: where it is done.
         coding: how native frames are coded.
+        urgency: of what is coded: calls of the more urgent go first.
     """
 
     async def code(instance: EncodedInstance) -> CodedInstance:
         try:
-            return await workers.code(instance, coding)
+            return await workers.code(instance, coding, urgency)
         except WorkerError as error:
             log.warning("an instance is published without image coding", why=str(error))
             return await trio.to_thread.run_sync(code_plain, instance)

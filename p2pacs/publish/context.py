@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from attrs import field, frozen
 
 from p2pacs.concurrency.budget import Budget
+from p2pacs.concurrency.urgency import USUAL, Haste
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId
 from p2pacs.publish.changes import FoundEqual
@@ -34,5 +35,7 @@ class PublishContext:
     coder: Coder
     chunk_bytes: int
     slice_coder: SliceCoder = code_slice_plain
+    urgency: Haste = USUAL
+    """Who is more urgent has its turn at the budget before it."""
     """For what is too large to be coded as a whole."""
     found_equal: FoundEqual = field(factory=FoundEqual)

@@ -10,6 +10,7 @@ import trio
 from attrs import define, field
 
 from p2pacs.concurrency.budget import Budget
+from p2pacs.concurrency.urgency import USUAL, Haste
 from p2pacs.dataset.large import LargeInstance
 from p2pacs.errors import CorruptStoreError, PacsDataError
 from p2pacs.publish.coder import SliceCoder
@@ -30,10 +31,17 @@ class _CodedSlice:
 class LargeJob:
     """One instance: `read` in one task, `slices` and `finished` in another one."""
 
-    def __init__(self, instance: LargeInstance, budget: Budget, coder: SliceCoder) -> None:
+    def __init__(
+        self,
+        instance: LargeInstance,
+        budget: Budget,
+        coder: SliceCoder,
+        urgency: Haste = USUAL,
+    ) -> None:
         self._instance = instance
         self._budget = budget
         self._coder = coder
+        self._urgency = urgency
         self._send, self._receive = trio.open_memory_channel[_CodedSlice](_AHEAD)
         self._taken: list[CodedBlob] = []
         self._held = 0
@@ -48,7 +56,7 @@ class LargeJob:
                 self._plan = plan = await trio.to_thread.run_sync(plan_slices, self._instance)
                 for piece in plan.slices:
                     coded = _CodedSlice(piece.end - piece.start)
-                    await self._budget.acquire(coded.size)
+                    await self._budget.acquire(coded.size, self._urgency)
                     self._held += coded.size
                     data = await trio.to_thread.run_sync(self._read, piece, digest)
                     nursery.start_soon(self._code, coded, data, piece, plan)

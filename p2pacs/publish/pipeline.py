@@ -11,6 +11,7 @@ from attrs import define, field
 
 from p2pacs.concurrency.budget import Budget
 from p2pacs.concurrency.groups import single_error
+from p2pacs.concurrency.urgency import USUAL, Haste
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.large import LargeInstance
 from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsDataError, PacsError
@@ -52,6 +53,7 @@ class Pipeline:
         budget: bytes on their way, shared with other studies.
         coder: codes one instance; as many at once as the budget admits.
         slice_coder: codes a slice of one that is too large to be in memory.
+        urgency: who is more urgent has its turn at the budget before it.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Pipeline:
         budget: Budget,
         coder: Coder,
         slice_coder: SliceCoder = code_slice_plain,
+        urgency: Haste = USUAL,
     ) -> None:
         self._source = source
         self._writer = writer
@@ -70,6 +73,7 @@ class Pipeline:
         self._budget = budget
         self._coder = coder
         self._slice_coder = slice_coder
+        self._urgency = urgency
         self._larges: list[LargeJob] = []
         self._held = 0
 
@@ -123,14 +127,14 @@ class Pipeline:
         send: trio.MemorySendChannel[_Job],
     ) -> None:
         if isinstance(instance, LargeInstance):
-            large = LargeJob(instance, self._budget, self._slice_coder)
+            large = LargeJob(instance, self._budget, self._slice_coder, self._urgency)
             self._larges.append(large)
             self._progress.bytes_read += instance.size
             await send.send(_Job(instance.sop_instance_uid, 0, large))
             await large.read(nursery)  # what comes behind it must not take its room in the budget
             return
         job = _Job(instance.sop_instance_uid, len(instance.data))
-        await self._budget.acquire(job.size)
+        await self._budget.acquire(job.size, self._urgency)
         self._held += job.size
         self._progress.bytes_read += job.size
         nursery.start_soon(self._code, job, instance)

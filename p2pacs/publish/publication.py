@@ -135,6 +135,7 @@ class Publication:
             budget=self._context.budget,
             coder=self._context.coder,
             slice_coder=self._context.slice_coder,
+            urgency=self._context.urgency,
         )
         try:
             described = await self._retrieve(pipeline, writer, previous)

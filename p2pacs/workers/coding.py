@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 import trio
 
+from p2pacs.concurrency.urgency import USUAL, Haste
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import WorkerError
 from p2pacs.limits import MIB
@@ -94,8 +95,10 @@ class Workers:
                 log.warning("no worker process is ready", why=str(error))
             await trio.sleep(self._pool.tuning.idle / 2)
 
-    async def code(self, instance: EncodedInstance, coding: Coding) -> CodedInstance:
-        """See `p2pacs.study.coding.code`.
+    async def code(
+        self, instance: EncodedInstance, coding: Coding, urgency: Haste = USUAL
+    ) -> CodedInstance:
+        """See `p2pacs.study.coding.code`. What is more urgent is done before.
 
         Raises:
             BrokenInstanceError: it is not usable.
@@ -103,10 +106,17 @@ class Workers:
         """
         size = len(instance.data)
         memory = _memory(size, IMAGE_BYTES if is_cut(instance.transfer_syntax_uid) else 0)
-        return await self._pool.run(code, instance, coding, size=size, memory=memory)
+        return await self._pool.run(
+            code, instance, coding, size=size, memory=memory, urgency=urgency
+        )
 
     async def code_slice(
-        self, data: bytes, piece: Slice, plan: SlicePlan, coding: Coding
+        self,
+        data: bytes,
+        piece: Slice,
+        plan: SlicePlan,
+        coding: Coding,
+        urgency: Haste = USUAL,
     ) -> tuple[CodedBlob, ...]:
         """See `p2pacs.study.slices.code_one`.
 
@@ -117,7 +127,7 @@ class Workers:
         size = len(data)
         is_compressed = isinstance(plan.shape, CompressedShape)
         memory = _memory(size, IMAGE_BYTES if is_compressed else 0)
-        return await self._pool.run(code_one, *arguments, size=size, memory=memory)
+        return await self._pool.run(code_one, *arguments, size=size, memory=memory, urgency=urgency)
 
     async def decode(self, gathered: Gathered) -> EncodedInstance:
         """See `p2pacs.study.gathered.decode_gathered`; worth a process if it is ``heavy``.

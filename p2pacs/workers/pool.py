@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ import trio
 from attrs import define, field, frozen
 
 from p2pacs.concurrency.groups import single_error
+from p2pacs.concurrency.urgency import USUAL, Haste, TurnQueue
 from p2pacs.errors import WorkerError
 from p2pacs.limits import KIB, MIB
 from p2pacs.workers.messages import CallBatch, CallFailure, CallOutcome, Task
@@ -64,6 +64,7 @@ class _Call:
     task: Task
     size: int
     memory: int
+    urgency: Haste = USUAL
     _outcome: CallOutcome = field(factory=lambda: CallFailure(WorkerError("not done")), init=False)
     alone: bool = False
     """It was in a batch that ended a process: it may be the one."""
@@ -159,7 +160,7 @@ class Pool:
         self.tuning = tuning
         """What it goes by."""
         self._threads = trio.CapacityLimiter(count)
-        self._queue: deque[_Call] = deque()
+        self._queue = TurnQueue[_Call]()
         self._idle: list[trio.Event] = []
         self._works: dict[_Call, _Work] = {}
         self._open = True
@@ -174,7 +175,12 @@ class Pool:
         return len(self._queue)
 
     async def run(
-        self, function: Callable[..., T], *arguments: Any, size: int = 0, memory: int = 0
+        self,
+        function: Callable[..., T],
+        *arguments: Any,
+        size: int = 0,
+        memory: int = 0,
+        urgency: Haste = USUAL,
     ) -> T:
         """Call a function in a process; nothing of it goes on when this is cancelled.
 
@@ -184,6 +190,7 @@ class Pool:
             arguments: picklable; never changed.
             size: bytes that it works on, which give it its time.
             memory: bytes that it needs for them.
+            urgency: who is more urgent has its turn before it.
 
         Raises:
             P2PacsError: whatever it raises.
@@ -192,8 +199,8 @@ class Pool:
         """
         if not self._open:
             raise WorkerError("worker processes have ended")
-        call = _Call(Task(function, arguments), size, memory)
-        self._queue.append(call)
+        call = _Call(Task(function, arguments), size, memory, urgency)
+        self._queue.add(call, urgency)
         self._wake()
         try:
             await call.done.wait()
@@ -213,7 +220,7 @@ class Pool:
         call.wanted = False
         if work := self._works.get(call):
             work.check()
-        elif call in self._queue:
+        else:
             self._queue.remove(call)
 
     # ------------------------------------------------------------ one task for each process
@@ -263,7 +270,8 @@ class Pool:
         """Calls, one batch after the other, until there are none for a while, or it died."""
         while calls := await self._next():
             if not process.alive:  # since its last work: these calls have no part in it
-                self._queue.extendleft(reversed(calls))
+                for call in reversed(calls):
+                    self._queue.put_back(call, call.urgency)
                 return
             if not await self._work(process, calls):
                 return
@@ -281,14 +289,18 @@ class Pool:
         return self._take()
 
     def _take(self) -> list[_Call]:
-        """The next call with small ones that follow it."""
-        calls = [self._queue.popleft()]
-        size = calls[0].size
-        while self._queue and len(calls) < self.tuning.batch_calls and not calls[0].alone:
-            size += self._queue[0].size
-            if size > self.tuning.batch_bytes or self._queue[0].alone:
+        """The next call with small ones that follow it and are as urgent."""
+        first = self._queue.take()
+        calls, size = [first], first.size
+        while len(calls) < self.tuning.batch_calls and not first.alone:
+            following = self._queue.next()
+            if following is None or following.alone:
                 break
-            calls.append(self._queue.popleft())
+            size += following.size
+            is_other = following.urgency.level != first.urgency.level
+            if size > self.tuning.batch_bytes or is_other:
+                break
+            calls.append(self._queue.take())
         return calls
 
     async def _work(self, process: WorkerProcess, calls: list[_Call]) -> bool:
@@ -313,7 +325,7 @@ class Pool:
             # One of several did it, or none: each gets a process of its own to show which.
             if len(calls) > 1 or (work.was_killed and call.deaths < self.tuning.deaths):
                 call.alone = True
-                self._queue.appendleft(call)
+                self._queue.put_back(call, call.urgency)
             else:
                 call.end(CallFailure(outcomes))
         return False

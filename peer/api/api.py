@@ -30,7 +30,8 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
                                                 home; answered when it is on the disk
     POST /outgoing/studies                      {"study_instance_uids"}: how far they are
     POST /outgoing/address                      {"study_instance_uids", "to", "priority"}: they go
-                                                to these members; of none: whether they can
+                                                to these members (none: to whom they went), so
+                                                urgently; of no study: whether they can
     GET  /outgoing/studies                      {"studies"}: all (`peer.api.outgoing_studies`)
     POST /outgoing/studies/{number}/retry       send it (again) now
     POST /outgoing/studies/{number}/cancel      send nothing more of it

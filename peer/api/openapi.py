@@ -324,7 +324,8 @@ def describe() -> Described:
             takes=_object({"study_instance_uids": _together(_TEXT)}),
         ),
         ("post", "/outgoing/address"): _answer(
-            "Have studies go to these members; of none: whether they can",
+            "Have studies go to these members, so urgently (to none: to whom they went); of no "
+            "study: whether they can",
             _object({}),
             takes=_object(
                 {

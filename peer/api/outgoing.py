@@ -39,6 +39,9 @@ class Addresses(Protocol):
     def check(self, names: Sequence[str]) -> None:
         """Whether studies can be addressed to these; raises why not."""
 
+    async def urge(self, uid: str, priority: Priority) -> None:
+        """A study goes to whom it went before, so urgently."""
+
     async def address(self, uid: str, names: Sequence[str], priority: Priority) -> None:
         """A study goes to these members."""
 
@@ -110,7 +113,8 @@ class OutgoingApi:
         return JSONResponse({"studies": [await self._studies.told(one) for one in found]})
 
     async def address(self, request: Request) -> Response:
-        """Have studies go to members; of no study only whether they can."""
+        """Have studies go to members, or (none are named) only so urgently; of no study: whether
+        they can."""
         self._incoming()
         body = await self._read_body(request)
         uids, names = read_texts(body, "study_instance_uids"), read_texts(body, "to")
@@ -119,7 +123,10 @@ class OutgoingApi:
             raise UsageError("nothing is sent from here")
         self._addresses.check(names)
         for uid in uids:
-            await self._addresses.address(uid, names, urgency)
+            if names:
+                await self._addresses.address(uid, names, urgency)
+            else:
+                await self._addresses.urge(uid, urgency)
         return JSONResponse({})
 
 

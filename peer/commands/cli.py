@@ -297,7 +297,7 @@ def send(
     ] = None,
     stat: Annotated[
         bool,
-        typer.Option("--stat", metavar="", help="An emergency: these fetch it before all else."),
+        typer.Option("--stat", metavar="", help="An emergency: it goes out before all else."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -309,8 +309,6 @@ def send(
     from peer.commands.send.run import SendOptions  # noqa: PLC0415
     from peer.commands.send.run import send as send_files  # noqa: PLC0415
 
-    if stat and not to:
-        raise UsageError("--stat says how urgently others fetch the studies: name them with --to")
     options = SendOptions(force, wait, tuple(to or ()), "stat" if stat else "interactive")
     with SendBars(Console(stderr=True)) as bars:
         try:

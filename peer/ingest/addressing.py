@@ -13,6 +13,7 @@ from attrs import frozen
 
 from p2pacs.concurrency.signals import Bell, Pause, Watch
 from p2pacs.concurrency.tasks import wait_any
+from p2pacs.concurrency.urgency import Haste
 from p2pacs.errors import AccessError, NotFoundError, P2PacsError, ProtocolError, UsageError
 from p2pacs.identity.directory import Directory, MemberRecord
 from p2pacs.ids import StudyId, VirtualAddress
@@ -21,6 +22,7 @@ from p2pacs.phrases import Phrase
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import AddressAnswer, AddressQuery, SentNoted, SentReport
 from peer.ingest.outgoing_parts import AskBroker
+from peer.ingest.urgencies import Urgencies
 from peer.spool.index import SpoolIndex
 from peer.spool.recipient_index import AddressedStudy, CopyState, StudyRecipients, told_of
 from peer.spool.recipient_rules import (
@@ -84,6 +86,8 @@ class StudyAddressing:
         self._ask_broker = ask_broker
         self._directory = directory
         self._me = me
+        self.urgencies = Urgencies()
+        """Of the studies that are being sent."""
         self._fresh: set[str] = set()
         self._running: set[str] = set()
         self._bell = Bell()
@@ -112,6 +116,21 @@ class StudyAddressing:
         said = Recipients(tuple(dict.fromkeys(names)), priority)
         put = partial(self._index.recipients.put, uid, said, by_rule=False)
         await trio.to_thread.run_sync(put)
+        self.urgencies.put(uid, priority)
+        self.look(uid)
+
+    async def urge(self, uid: str, priority: Priority) -> None:
+        """A study is so urgent, whoever it goes to: sent already, or not yet.
+
+        Args:
+            uid: Study Instance UID.
+            priority: how urgently it goes home, and to whom it goes.
+
+        Raises:
+            LocalError: it cannot be kept.
+        """
+        await trio.to_thread.run_sync(self._index.recipients.urge, uid, priority)
+        self.urgencies.put(uid, priority)
         self.look(uid)
 
     def check(self, names: Sequence[str]) -> None:
@@ -128,6 +147,12 @@ class StudyAddressing:
         directory = self._directory()
         if unknown := resolve(names, directory, self._me).unknown:
             raise NotFoundError(why_nobody(unknown[0], directory, self._me))
+
+    async def urgency(self, study: SpooledStudy) -> Haste:
+        """How urgent a study is: as somebody said, or by the rules."""
+        found = self.urgencies.of(study.uid)
+        await self._said(study)
+        return found
 
     async def of(self, uid: str) -> AddressedStudy:
         """To whom a study goes, and how far each is with it."""
@@ -242,6 +267,13 @@ class StudyAddressing:
         return await self._have_all(study, of, found)
 
     async def _said(self, study: SpooledStudy) -> StudyRecipients | None:
+        """To whom a study goes, and how urgently: from now on what waits goes by it."""
+        known = await self._decided(study)
+        if known is not None:
+            self.urgencies.put(study.uid, known.recipients.priority)
+        return known
+
+    async def _decided(self, study: SpooledStudy) -> StudyRecipients | None:
         """To whom a study goes: as somebody said, or by the rules; None: to nobody."""
         index = self._index.recipients
         known = await trio.to_thread.run_sync(index.find, study.uid)

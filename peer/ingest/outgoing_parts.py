@@ -8,6 +8,7 @@ from typing import Protocol
 from attrs import frozen
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.concurrency.urgency import Haste
 from p2pacs.identity.keys import SigningKey, StudyKey, Verifier
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import MIB
@@ -16,6 +17,8 @@ from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.wire.messages.messages import Query, Reply, SentNoted
 from peer.ingest.source import QUIET
+from peer.ingest.urgencies import Urgencies
+from peer.spool.records import SpooledStudy
 
 
 @frozen
@@ -23,8 +26,8 @@ class OutgoingTuning:
     """How studies go out."""
 
     parallel: int = 8
-    """Studies that are published at once: each for as long as its scanner sends, and coding waits
-    for the workers in any case."""
+    """Studies that are published at once, and as many that are STAT: each for as long as its
+    scanner sends, and coding waits for the workers in any case."""
     budget_bytes: int = 8 * MIB
     """Data sets between spool and builder, over all studies."""
     quiet: float = QUIET
@@ -70,6 +73,13 @@ class FetchStudy(Protocol):
 class Addressing(Protocol):
     """To whom studies go (`peer.ingest.addressing.StudyAddressing`)."""
 
+    @property
+    def urgencies(self) -> Urgencies:
+        """Of the studies that are being sent."""
+
+    async def urgency(self, study: SpooledStudy) -> Haste:
+        """How urgent one is; the same object for as long as somebody works at it."""
+
     def look(self, uid: str) -> None:
         """The broker lets a study be published."""
 
@@ -96,7 +106,8 @@ class OutgoingParts:
     """Whether the line has enough to do with what is out of a study."""
     store: ChunkStore
     catalogue: CatalogueIndex
-    coder: Coder
+    coder: Callable[[Haste], Coder]
+    """Codes what is so urgent."""
     keep_key: Callable[[StudyId, bytes], Awaitable[StudyKey]]
     """Keeps a study key that the broker wrapped for this peer."""
     make_room: Callable[[int], Awaitable[bool]]
@@ -107,4 +118,4 @@ class OutgoingParts:
     """... until this."""
     published: Callable[[StudyId, int, bool], None]
     """A version is out: the broker shall know who holds it."""
-    slice_coder: SliceCoder = code_slice_plain
+    slice_coder: Callable[[Haste], SliceCoder] = lambda _: code_slice_plain

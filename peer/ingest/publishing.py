@@ -29,6 +29,7 @@ from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
 from peer.ingest.outgoing_state import Attempt
 from peer.ingest.publish_leave import GrantedKey, PublishLeave
 from peer.ingest.reports import GrowthReports, OwnStudy
+from peer.ingest.slots import Slots
 from peer.ingest.source import Arrivals, SpoolSource
 from peer.spool.records import SpooledStudy
 from peer.spool.spool import Spool
@@ -52,7 +53,8 @@ class SpoolPublisher:
         self._arrivals = arrivals
         self._parts = parts
         self._budget = Budget(tuning.budget_bytes)
-        self._slots = trio.CapacityLimiter(tuning.parallel)
+        self._slots = Slots(tuning.parallel)
+        parts.addressing.urgencies.changed = self._slots.look
 
     async def publish(self, study: SpooledStudy, tuning: OutgoingTuning, attempt: Attempt) -> None:
         """Publish what came of a study and what comes meanwhile, until it is quiet.
@@ -67,8 +69,9 @@ class SpoolPublisher:
             P2PacsError: it broke off; what is out stays.
         """
         parts, index = self._parts, self._spool.index
-        coder = CodedAhead(parts.coder)
-        async with trio.open_nursery() as nursery:
+        urgency = await parts.addressing.urgency(study)
+        coder = CodedAhead(parts.coder(urgency))
+        async with self._slots.turn(urgency), trio.open_nursery() as nursery:
             if not (study.version or attempt.failure):  # a broker that is away is asked for a month
                 nursery.start_soon(self._code_first, study.uid, coder)
             answer = await self._leave_or_why(study, tuning)
@@ -101,11 +104,12 @@ class SpoolPublisher:
             recover=recover,
             budget=self._budget,
             coder=coder,
-            slice_coder=parts.slice_coder,
+            slice_coder=parts.slice_coder(urgency),
+            urgency=urgency,
             chunk_bytes=DEFAULT_CHUNK_BYTES,
         )
         try:
-            async with self._slots:
+            async with self._slots.turn(urgency):
                 with single_error():
                     async with trio.open_nursery() as nursery:
                         every, timeout = tuning.report_seconds, tuning.answer_seconds

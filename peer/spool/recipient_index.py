@@ -151,10 +151,18 @@ class RecipientIndex:
     def put(self, uid: str, said: Recipients, *, by_rule: bool) -> None:
         """A study goes to these."""
 
+        self._file.transact(lambda c: _put(c, uid, said, by_rule=by_rule))
+
+    def urge(self, uid: str, priority: Priority) -> None:
+        """A study is so urgent; it goes to whom it went, or to whom the rules say."""
+
         def work(connection: Connection) -> None:
-            row: dict[str, Any] = {"names": json.dumps(said.names), "priority": int(said.priority)}
-            row |= {"by_rule": by_rule, "said": time.time_ns() // 1_000_000, "over": False}
-            upsert(connection, recipients, ["uid"], {"uid": uid, **row})
+            row = connection.execute(
+                select(recipients).where(recipients.c.uid == uid)
+            ).one_or_none()
+            known = None if row is None else _recipients(row)
+            names = () if known is None else known.recipients.names
+            _put(connection, uid, Recipients(names, priority), by_rule=not known or known.by_rule)
 
         self._file.transact(work)
 
@@ -185,6 +193,12 @@ class RecipientIndex:
         """How far members are with a study, as it was known last."""
         with self._file.reading() as connection:
             return _states(connection, uid)
+
+
+def _put(connection: Connection, uid: str, said: Recipients, *, by_rule: bool) -> None:
+    row: dict[str, Any] = {"names": json.dumps(said.names), "priority": int(said.priority)}
+    row |= {"by_rule": by_rule, "said": time.time_ns() // 1_000_000, "over": False}
+    upsert(connection, recipients, ["uid"], {"uid": uid, **row})
 
 
 def _states(connection: Connection, uid: str) -> list[CopyState]:

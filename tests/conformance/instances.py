@@ -3,6 +3,7 @@
 import zlib
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pydicom
@@ -67,6 +68,12 @@ def make(
     for keyword, value in more.items():
         setattr(dataset, keyword, value)
     return encode(dataset)
+
+
+def noisy(number: int, study: str) -> EncodedInstance:
+    """An image that cannot be made smaller."""
+    pixels = Random(number).randbytes(2 * 128 * 128)  # noqa: S311 - noise
+    return make(study, 1, number, size=128, PixelData=pixels)
 
 
 def encode(dataset: Dataset) -> EncodedInstance:

@@ -8,6 +8,7 @@ import trio
 from broker.admins.actions import AdminActions
 from broker.admins.study_addresses import address_study, end_address
 from broker.database.recipients import list_due, list_recipients
+from broker.ingest.sent import find_sent
 from broker.members import registry
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.client.scu import DimseClient
@@ -17,7 +18,7 @@ from p2pacs.swarm.scheduling.priority import Priority
 from peer.app import Peer
 from peer.ingest.addressing import StudyAddressing
 from peer.retrieval.requester import Requester
-from tests.conformance.instances import make
+from tests.conformance.instances import make, noisy
 from tests.conformance.test_hospital_sends import (
     LOCAL,
     STUDY,
@@ -142,3 +143,25 @@ async def test_an_administrator_addresses_what_the_pacs_has(tmp_path: Path) -> N
         assert await database.run(lambda c: end_address(c, member, record, "anna"))
         while await south.find():
             await trio.sleep(0.02)
+
+
+async def test_an_emergency_overtakes_what_is_on_its_way(tmp_path: Path) -> None:
+    """Over a narrow line, and made one only when it had begun."""
+    async with world(tmp_path) as w:
+        north = await w.join("north", line={"uplink": 400_000})
+        await until(lambda: north.peer.host.mesh.broker_linked)
+        await north.scanner().store([noisy(number, UID) for number in range(1, 25)])
+        study = w.broker.parts.studies.id_of(UID)
+        transfers = w.broker.engine.downloads.transfers
+        await until(lambda: study in transfers and transfers[study].bytes_held > 0)
+        urgent = [noisy(number, "1.2.826.8") for number in range(1, 4)]
+        await north.scanner().store(urgent)
+        await addressing(north.peer).urge("1.2.826.8", Priority.STAT)
+        of, database = w.broker.parts.studies.id_of("1.2.826.8"), w.broker.files.database
+        while (known := await database.run(lambda c: find_sent(c, of))) is None or known.sending:
+            await trio.sleep(0.02)
+        assert known.priority is Priority.STAT
+        routine = await database.run(lambda c: find_sent(c, study))
+        assert routine is not None
+        assert routine.sending
+        assert w.pacs.instances < 24

@@ -1,7 +1,6 @@
 """A hospital cancels what it sends: what the PACS has stays, the rest is asked of nobody."""
 
 from pathlib import Path
-from random import Random
 
 import pytest
 import trio
@@ -10,7 +9,6 @@ from broker.database.recipients import list_recipients
 from broker.ingest.sent import SentStudy, find_sent
 from broker.pages.studies.origin_words import origin_words
 from broker.trail import audit
-from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import ForbiddenError, PacsRefusedError
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.wire.messages.messages import CancelQuery
@@ -18,7 +16,7 @@ from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_parts import OutgoingTuning
 from peer.ingest.outgoing_state import OutgoingState
 from peer.retrieval.study_fetch import CANCELLED
-from tests.conformance.instances import make
+from tests.conformance.instances import noisy
 from tests.conformance.test_addressed import TO_SOUTH
 from tests.conformance.test_hospital_sends import (
     UID,
@@ -36,13 +34,7 @@ SLOW = {"uplink": 400_000}
 """Bits a second: an instance of these takes most of one."""
 
 
-def noisy(number: int) -> EncodedInstance:
-    """An image that cannot be made smaller."""
-    pixels = Random(number).randbytes(2 * 128 * 128)  # noqa: S311 - noise
-    return make(UID, 1, number, size=128, PixelData=pixels)
-
-
-STUDY = [noisy(number) for number in range(1, 21)]
+STUDY = [noisy(number, UID) for number in range(1, 21)]
 
 
 def desk(hospital: Hospital) -> OutgoingDesk:

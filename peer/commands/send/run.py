@@ -53,7 +53,7 @@ class SendOptions:
     to: tuple[str, ...] = ()
     """Members whom the studies are addressed to; none: as the settings say."""
     priority: str = "interactive"
-    """How urgently these fetch them."""
+    """How urgently they go out, and these fetch them."""
 
 
 @frozen
@@ -227,7 +227,8 @@ class _SendRun:
     ) -> None:
         """A file is on the peer's disk: its study is addressed with the first one."""
         uid, options = said["study_instance_uid"], self._options
-        if options.to and uid not in self._addressed:
+        is_usual = not options.to and options.priority == SendOptions().priority
+        if not is_usual and uid not in self._addressed:
             self._addressed.add(uid)
             await client.address([uid], options.to, options.priority)
         self.outcome.add(path, digest.size, said)

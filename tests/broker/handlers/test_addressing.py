@@ -9,7 +9,7 @@ from broker.database.recipients import list_recipients
 from broker.handlers.addressing import AddressService
 from broker.handlers.budgets import Budgets
 from broker.handlers.interfaces import Parts
-from broker.ingest.sent import begin_sending
+from broker.ingest.sent import begin_sending, find_sent
 from broker.members import registry
 from broker.members.registry import Member
 from broker.trail import audit
@@ -33,6 +33,7 @@ class Bench:
     service: AddressService
     changed: list[StudyId]
     north: Member
+    urged: list[Priority]
 
     @property
     def study(self) -> StudyId:
@@ -64,12 +65,13 @@ async def bench(ground: Ground, tmp_path: Path) -> AsyncIterator[Bench]:
             await trio.lowlevel.checkpoint()
             changed.append(study)
 
-        service = AddressService(parts, Budgets(), note)
+        urged: list[Priority] = []
+        service = AddressService(parts, Budgets(), note, lambda _, how: urged.append(how))
         service.enter(Services())
         north, _ = await joined(ground, "North")
         study = parts.studies.id_of(UID)
         await ground.database.run(lambda c: begin_sending(c, study, UID, north.address))
-        yield Bench(ground, parts, service, changed, north)
+        yield Bench(ground, parts, service, changed, north, urged)
 
 
 async def test_a_sender_says_to_whom_its_study_goes(bench: Bench) -> None:
@@ -114,3 +116,11 @@ async def test_the_sender_alone_addresses_a_study(bench: Bench) -> None:
     with pytest.raises(RevokedError):
         await bench.address(bench.north, south.address)
     assert not bench.changed
+
+
+async def test_a_study_that_goes_to_nobody_may_be_urgent_too(bench: Bench) -> None:
+    assert await bench.address(bench.north, priority=Priority.STAT) == []
+    assert bench.urged == [Priority.STAT]
+    known = await bench.ground.database.run(lambda c: find_sent(c, bench.study))
+    assert known is not None
+    assert known.priority is Priority.STAT

@@ -15,6 +15,7 @@ from broker.ingest.sent import (
     adopt_studies,
     begin_sending,
     find_sent,
+    note_priority,
     note_version,
 )
 from broker.ingest.storing import DecodeLarge
@@ -26,6 +27,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.study.gathered import Gathered, GatheredBlob, decode_blobs, decode_gathered
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.availability import Availability
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import Manifest, ManifestQuery, Query, Reply
 from tests.broker.fakes import FakePacs, in_memory
 from tests.broker.publish.bench import SIGNING, Bench, bench
@@ -306,3 +308,18 @@ async def test_what_is_expected_is_asked_for_before_anything_is_out(home: Home) 
     assert not home.forwarding.is_busy(StudyId(bytes(16)))
     home.downloads.transfers[home.study].cancel()  # nothing came
     assert not home.pacs.stored
+
+
+async def test_it_is_fetched_as_urgently_as_its_sender_says(
+    home: Home, autojump_clock: MockClock
+) -> None:
+    await home.database.run(lambda c: note_priority(c, home.study, Priority.STAT))
+    home.downloads.stall = True
+    home.forwarding.expected(home.study, MEMBER)
+    async with running(home):
+        await trio.sleep(1)
+        transfer = home.downloads.transfers[home.study]
+        assert transfer.priority is Priority.STAT
+        home.forwarding.urged(home.study, Priority.PREFETCH)
+        assert transfer.priority is Priority.PREFETCH
+        home.forwarding.urged(StudyId(bytes(16)), Priority.STAT)  # nothing of it is fetched

@@ -2,6 +2,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from p2pacs.concurrency.budget import Budget
+from p2pacs.concurrency.urgency import Haste
 
 
 async def test_bytes_are_taken_in_turn_and_given_back() -> None:
@@ -59,3 +60,22 @@ async def test_whoever_is_cancelled_takes_nothing() -> None:
         await budget.acquire(10)
     assert scope.cancelled_caught
     await budget.acquire(10)
+
+
+async def test_who_is_more_urgent_has_the_next_bytes() -> None:
+    budget, stat = Budget(10), Haste(3)
+    got: list[str] = []
+
+    async def take(name: str, urgency: Haste) -> None:
+        await budget.acquire(10, urgency)
+        got.append(name)
+
+    await budget.acquire(10)
+    async with trio.open_nursery() as nursery:
+        for name, urgency in (("a", Haste()), ("b", Haste()), ("stat", stat)):
+            nursery.start_soon(take, name, urgency)
+            await wait_all_tasks_blocked()
+        for _ in range(3):
+            budget.release(10)
+            await wait_all_tasks_blocked()
+    assert got == ["stat", "a", "b"]

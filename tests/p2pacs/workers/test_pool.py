@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from p2pacs.concurrency.urgency import USUAL, Haste
 from p2pacs.errors import CodingError, WorkerError
 from p2pacs.limits import MIB
 from p2pacs.workers.pool import Pool, PoolTuning, open_pool
@@ -355,3 +356,23 @@ async def test_the_loop_goes_on_while_much_is_sent(pool: Pool) -> None:
             pauses.append(0.0)
         nursery.cancel_scope.cancel()
     assert min(pauses[:3]) < copying / 2
+
+
+async def test_what_is_more_urgent_is_done_before_what_waits(tmp_path: Path) -> None:
+    stat, done = Haste(3), list[str]()
+
+    async def one(name: str, urgency: Haste) -> None:
+        await pool.run(jobs.pid, size=1, urgency=urgency)  # small ones go together otherwise
+        done.append(name)
+
+    async with open_pool(1) as pool, trio.open_nursery() as nursery:
+        nursery.start_soon(pool.run, jobs.held, str(tmp_path))
+        await eventually(lambda: len(list(tmp_path.iterdir())) == 1)
+        for name, urgency in (("a", USUAL), ("b", USUAL), ("stat", stat), ("c", USUAL)):
+            nursery.start_soon(one, name, urgency)
+            await eventually(
+                lambda name=name: pool.waiting == 1 + ["a", "b", "stat", "c"].index(name)
+            )
+        (tmp_path / jobs.RELEASED).touch()
+    assert done[0] == "stat"
+    assert sorted(done) == ["a", "b", "c", "stat"]

@@ -228,7 +228,7 @@ async def outgoing(
                 updated=updated,
                 store=store,
                 catalogue=catalogue,
-                coder=coded,
+                coder=lambda _: coded,
                 keep_key=keep_key,
                 make_room=make_room,
                 addressing=addressing,

@@ -160,3 +160,20 @@ async def test_a_member_of_that_name_that_comes_later_is_addressed_then(
         members.append(SOUTH)
         await trio.sleep(600)
         assert told(made)[1:] == [({SOUTH.address.raw}, 2)]
+
+
+async def test_a_study_is_urgent_whoever_it_goes_to(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """And its recipients stay those of the rules, or those that somebody named."""
+    async with outgoing(tmp_path, rules=[RecipientRule("South")]) as made, running(made):
+        await made.addressing.urge(UID, Priority.STAT)
+        made.take(make(UID))
+        await trio.sleep(60)
+        told = made.broker.addressed[-1]
+        assert (told.recipients, told.priority) == ([SOUTH.address.raw], Priority.STAT)
+        await made.addressing.address(UID, ["East"])
+        await made.addressing.urge(UID, Priority.BACKGROUND)
+        await trio.sleep(60)
+        told = made.broker.addressed[-1]
+        assert (told.recipients, told.priority) == ([EAST.address.raw], Priority.BACKGROUND)

@@ -72,10 +72,15 @@ class Addressed:
     """Satisfies `peer.api.outgoing.Addresses`."""
 
     to: dict[str, tuple[list[str], Priority]] = field(factory=dict)
+    urged: list[tuple[str, Priority]] = field(factory=list)
 
     def check(self, names: Sequence[str]) -> None:
         if unknown := set(names) - {"Capital", "Children"}:
             raise NotFoundError(f"no other hospital is called {unknown.pop()}")
+
+    async def urge(self, uid: str, priority: Priority) -> None:
+        await trio.lowlevel.checkpoint()
+        self.urged.append((uid, priority))
 
     async def address(self, uid: str, names: Sequence[str], priority: Priority) -> None:
         await trio.lowlevel.checkpoint()
@@ -302,6 +307,10 @@ async def test_to_whom_studies_go(peer: Served, files: Path, tmp_path: Path) -> 
     await peer.send(files / "000.dcm")
     addressed = peer.fake.addresses
     assert isinstance(addressed, Addressed)
+    assert not addressed.to
+    assert not addressed.urged
+    await peer.send(files / "000.dcm", priority="stat")
+    assert addressed.urged == [(UID, Priority.STAT)]
     assert not addressed.to
     to = ("Capital", "Children")
     (await peer.send(files, to=to, priority="stat")).check()
