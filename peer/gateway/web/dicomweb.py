@@ -24,7 +24,6 @@ from p2pacs.dicomweb.server.query import SearchQuery
 from p2pacs.dimse.backend import Ending
 from p2pacs.errors import BusyError, NotFoundError, P2PacsError, StudyNotFoundError
 from p2pacs.limits import FIND_RESULTS, WEB_READ_BYTES
-from p2pacs.wire.messages.messages import VIEW
 from peer.gateway.studies.announced import Announced, CatalogueWatch
 from peer.gateway.studies.delivery import StudyDelivery
 from peer.gateway.studies.instances import Describe
@@ -147,7 +146,9 @@ class DicomwebGateway:
         record, fetch = DeliveryRecord(delivery), delivery.fetch
         try:
             delivery.promised = await announced.count(fetch.study)
-            opening = self._opened(fetch, resource, delivery.cursor, record, announced)
+            opening = self._opened(
+                fetch, resource, delivery.cursor, record, announced=announced, caller=caller
+            )
             async with opening as opened:
                 yield opened
         finally:
@@ -167,7 +168,9 @@ class DicomwebGateway:
         with viewing.in_use():
             cursor = fetch.cursor(partial(asks_for, resource))
             announced = self._announced(resource)
-            async with self._opened(fetch, resource, cursor, viewing, announced) as opened:
+            async with self._opened(
+                fetch, resource, cursor, viewing, announced=announced, caller=caller
+            ) as opened:
                 yield opened
 
     @asynccontextmanager
@@ -177,7 +180,9 @@ class DicomwebGateway:
         resource: Resource,
         cursor: Cursor,
         record: ReadingRecord,
+        *,
         announced: Announced,
+        caller: str,
     ) -> AsyncIterator[WebResource]:
         with ExitStack() as afterwards, fetch.in_use(), single_error():
             async with trio.open_nursery() as nursery:
@@ -190,6 +195,7 @@ class DicomwebGateway:
                     record,
                     nursery,
                     self._texts,
+                    partial(self._reads.compared, fetch, caller),
                 )
                 afterwards.callback(opened.close)
                 yield opened
@@ -208,13 +214,16 @@ class DicomwebGateway:
         """
         self._check_membership()
         resource = Resource.of(study)
-        viewing = await self._reads.view(resource.study, caller, VIEW)
+        viewing = await self._reads.view(resource.study, caller)
         with viewing.in_use() as used:
             fetch = used.fetch
             await fetch.want_beginning()
             cursor, announced = fetch.cursor(), self._announced(resource)
             # Nothing is given to anybody, so nothing of it is for the audit.
-            async with self._opened(fetch, resource, cursor, Unheard(), announced) as opened:
+            opening = self._opened(
+                fetch, resource, cursor, Unheard(), announced=announced, caller=caller
+            )
+            async with opening as opened:
                 async for _ in opened.metadata():
                     pass
 

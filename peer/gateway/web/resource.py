@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol, TypeVar
@@ -148,10 +148,14 @@ class WebResource:
     """Where it is read ahead: to be cancelled at the end."""
     texts: MetadataTexts
     """Of all requests."""
+    compare: Callable[[], Awaitable[None]]
+    """Has the study compared with the PACS."""
     short: int = 0
     """Instances that the catalogue tells of, and that were not published."""
     _taken: int = field(default=0, init=False)
     """Of the budget."""
+    _promised: frozenset[int] | None = field(default=None, init=False)
+    """Numbers of the instances of which the client was told the sizes; None: it was not."""
 
     def _wanted(self, entry: InstanceEntry) -> bool:
         return asks_for(self.resource, entry)
@@ -195,8 +199,13 @@ class WebResource:
 
     @property
     def outline(self) -> Sequence[InstanceEntry] | None:
-        """Its instances without their data; None as long as not all are known."""
-        return [known.entry for known in self._known] if self._is_whole else None
+        """Its instances without their data; None as long as not all are known. No others are given
+        from then on."""
+        if not self._is_whole:
+            return None
+        known = self._known
+        self._promised = frozenset(one.number for one in known)
+        return [one.entry for one in known]
 
     # ------------------------------------------------------------ what is in it
 
@@ -250,7 +259,10 @@ class WebResource:
 
     async def _instances(self) -> AsyncGenerator[ReadRequest[_InstanceRun], None]:
         given = list[Known]()
-        while (first := await self.cursor.next()) is not None:
+        await self._compare_short()
+        while not self._is_promised(given) and (first := await self.cursor.next()) is not None:
+            if self._promised is not None and first.number not in self._promised:
+                continue
             some = self._with_others(first)
             for known in some:
                 await self._begin(known, given)
@@ -267,7 +279,8 @@ class WebResource:
         some, left = [first], _RUN - first.entry.size
 
         def fits(known: Known) -> bool:
-            return known.entry.size <= left and self.fetch.keeps(known)
+            is_new = self._promised is not None and known.number not in self._promised
+            return known.entry.size <= left and self.fetch.keeps(known) and not is_new
 
         while self.fetch.keeps(first) and (known := self.cursor.another(fits)) is not None:
             some.append(known)
@@ -288,6 +301,7 @@ class WebResource:
         self,
     ) -> AsyncGenerator[ReadRequest[tuple[Sequence[Known], Sequence[InstanceMetadata]]], None]:
         given, writer = list[Known](), MetadataWriter()
+        await self._compare_short()
         async for listed in self._listed():
             if self.resource.instance is None:
                 await self.fetch.want_headers(listed)
@@ -310,6 +324,19 @@ class WebResource:
             await self._look()
         given.append(known)
         self.record.begun(known)
+
+    def _is_promised(self, given: Sequence[Known]) -> bool:
+        """Whether these are all that the client was told of: what is new since is for its next
+        request, and what is gone since is missed."""
+        return self._promised is not None and len(given) >= len(self._promised)
+
+    async def _compare_short(self) -> None:
+        """Where the catalogue tells of more than is here, the study is compared with the PACS
+        before anything is given: what is here is not what was asked for."""
+        await self.fetch.refresh()
+        await self._look()
+        if self.short:
+            await self.compare()
 
     async def _look(self, patience: float = _NO_WAIT) -> None:
         """Whether the catalogue tells of more than there is."""

@@ -60,9 +60,19 @@ class Silent(Announced):
         return self.told
 
 
+async def _count(compared: list[None] | None) -> None:
+    if compared is not None:
+        compared.append(None)
+
+
 @asynccontextmanager
 async def resource(
-    peer: Peer, fetch: StudyFetch, *below: str, told: int = 0, uid: str = samples.STUDY_UID
+    peer: Peer,
+    fetch: StudyFetch,
+    *below: str,
+    told: int = 0,
+    uid: str = samples.STUDY_UID,
+    compared: list[None] | None = None,
 ) -> AsyncIterator[WebResource]:
     named = Resource.of(uid, *below)
     asked = Selection("IMAGE", (), (uid,), (), ())
@@ -70,7 +80,10 @@ async def resource(
     cursor = fetch.cursor(partial(asks_for, named))
     texts = MetadataTexts()
     async with trio.open_nursery() as nursery:
-        opened = WebResource(fetch, named, cursor, Budget(1), announced, Told(), nursery, texts)
+        compare = partial(_count, compared)
+        opened = WebResource(
+            fetch, named, cursor, Budget(1), announced, Told(), nursery, texts, compare
+        )
         yield opened
         nursery.cancel_scope.cancel()
     opened.close()
@@ -155,6 +168,44 @@ async def test_what_the_catalogue_tells_of_and_the_study_has_not(tmp_path: Path)
             assert opened.missing == 3
             assert "more of it" in opened.why
             assert opened.transfer_syntaxes == [samples.EXPLICIT]
+
+
+@pytest.mark.parametrize(("told", "times"), [(0, 0), (2, 0), (3, 1)])
+async def test_it_is_compared_before_only_where_more_is_told_of(
+    tmp_path: Path, told: int, times: int
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        async with reading(world) as opened:
+            assert len(await uids(opened)) == 2
+            compared = list[None]()
+            peer, fetch = world.peers["a"], opened.fetch
+            async with resource(peer, fetch, told=told, compared=compared) as again:
+                assert len([one async for some in again.metadata() for one in some]) == 2
+            assert len(compared) == times
+
+
+async def test_what_is_new_while_it_is_sent_is_for_the_next_request(tmp_path: Path) -> None:
+    sent = instances(4)
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(sent[:3])
+        async with reading(world) as opened:
+            peer, fetch, given = world.peers["a"], opened.fetch, list[str]()
+            async for some in opened.instances():
+                given += [one.outline.sop_instance_uid for one in some]
+                if len(given) == 1:
+                    assert len(opened.outline or ()) == 3
+                    await world.broker.publish(sent)
+                    await peer.reads.resume(fetch.study, Requester("A", "view"))
+                    with trio.fail_after(LIMIT):
+                        while not (fetch.settled and len(fetch.known) == len(sent)):
+                            mark = fetch.mark()
+                            await fetch.refresh()
+                            if not fetch.settled or len(fetch.known) < len(sent):
+                                await fetch.changed(mark)
+            assert sorted(given) == sorted(one.sop_instance_uid for one in sent[:3])
+            async with resource(peer, fetch) as again:
+                assert len(await uids(again)) == len(sent)
 
 
 async def test_what_the_pacs_did_not_give(tmp_path: Path) -> None:
