@@ -17,6 +17,7 @@ from broker.ingest.sending import SendingStudies
 from broker.ingest.sent import find_sent, list_cancelled, list_sending, note_stored
 from broker.ingest.storing import DecodeLarge, Storing
 from broker.pacs.adapter import PacsAdapter
+from broker.trail import audit
 from p2pacs.concurrency.groups import single_error
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
@@ -144,7 +145,14 @@ class Forwarding:
         self._running: dict[StudyId, _Forwarded] = {}
         self._adopted: set[StudyId] = set()
         decode, large = parts.decode, parts.decode_large
-        self._storing = Storing(parts.pacs, decode, large, tuning.batch_bytes, tuning.remembered)
+        self._storing = Storing(
+            parts.pacs,
+            decode,
+            large,
+            tuning.batch_bytes,
+            tuning.remembered,
+            record=self._record,
+        )
         self._told: dict[StudyId, str] = {}
         """Why a study is not in the PACS yet: the log says it once, its member whenever it asks."""
         self._nursery: trio.Nursery | None = None
@@ -349,6 +357,9 @@ class Forwarding:
         transfer.cancel()
 
     # ------------------------------------------------------------ into the PACS
+
+    async def _record(self, entry: audit.Entry) -> None:
+        await self._parts.database.run(lambda c: audit.record(c, entry))
 
     async def _forward(self, study: StudyId) -> None:
         """Store all instances of the newest version in the PACS, and see that it has them."""

@@ -14,6 +14,7 @@ from broker.ingest.decoded_file import DecodeBlobs, decoded_file
 from broker.ingest.read_back import ReadBack
 from broker.ingest.sent import SentStudy
 from broker.pacs.adapter import PacsAdapter
+from broker.trail.audit import Entry
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.errors import PacsRefusedError, StudyNotFoundError
@@ -43,6 +44,8 @@ class Storing:
         large: DecodeLarge,
         batch_bytes: int,
         remembered: int,
+        *,
+        record: Callable[[Entry], Awaitable[None]],
     ) -> None:
         """Nothing is stored yet.
 
@@ -52,12 +55,13 @@ class Storing:
             large: the same of large ones.
             batch_bytes: of data sets that are stored at once.
             remembered: studies of which it is known what the PACS has.
+            record: writes down in the audit trail what the PACS committed to.
         """
         self._pacs = pacs
         self._decode = decode
         self._large = large
         self._batch_bytes = batch_bytes
-        self._committing = Committing(pacs, remembered)
+        self._committing = Committing(pacs, remembered, record)
         self._read_back = ReadBack(pacs, remembered)
 
     async def bring_home(
@@ -77,7 +81,7 @@ class Storing:
         self._read_back.forget(study, refused)
         lacking = (set(entries) - await self._listed(sent.uid)) | refused
         await self._store(reader, files, [entries[uid] for uid in sorted(lacking)])
-        await self._committing.ask(study, entries)
+        await self._committing.ask(sent, entries)
         return await self._read_back.compare(study, sent.uid, entries)
 
     async def _listed(self, uid: str) -> set[str]:

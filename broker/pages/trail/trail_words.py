@@ -17,6 +17,7 @@ WHATS: Final = {
     "study adopted": N_("Finished a study without its sender"),
     "sending cancelled": N_("Cancelled the sending of a study"),
     "studies adopted": N_("Had the studies of a member finished without it"),
+    "storage commitment": N_("Storage Commitment of the central PACS"),
     "study addressed": N_("Addressed a study to a member"),
     "address of a study ended": N_("Addresses a study to a member no longer"),
     "study published": N_("Publication of a study"),
@@ -84,6 +85,7 @@ DETAILS: Final = {
         N_("%(count)s instances are missing; %(why)s"),
         N_("nothing is missing any more"),
     ),
+    "storage commitment": (N_("%(count)s instances"),),
     "sending cancelled": (
         N_("%(count)s instances had come there"),
         N_("%(came)s of %(count)s instances are in the central PACS"),
