@@ -103,7 +103,7 @@ class ServedPeer(Protocol):
     async def transfers(self) -> JsonObject:
         """See ``GET /transfers``."""
 
-    def transfer(self, transfer: Transfer) -> JsonObject:
+    async def transfer(self, transfer: Transfer) -> JsonObject:
         """One transfer as it is now; as in ``GET /transfers``."""
 
     def events(self) -> AsyncGenerator[JsonObject, None]:
@@ -204,7 +204,7 @@ class _Handlers:
         body = await _body(request)
         requester = Requester("command", "command", _priority(body, Priority.INTERACTIVE))
         fetch = await self._peer.reads.open(_text(body, "study_instance_uid"), requester)
-        transfer = self._peer.transfer(fetch.transfer)
+        transfer = await self._peer.transfer(fetch.transfer)
         return JSONResponse({"study": str(fetch.study), "transfer": transfer})
 
     async def instances(self, request: Request) -> Response:

@@ -61,6 +61,14 @@ def _object(properties: Described, *, optional: tuple[str, ...] = ()) -> Describ
     }
 
 
+_SENDER: Final[Described] = {
+    "sent_by": _or_null(_TEXT),
+    "sent_at": _or_null(_TIME),
+    "stat": _FLAG,
+    "read": _FLAG,
+}
+"""Who sent a study to this hospital and when, how urgently, and whether it was read here."""
+
 _PRIORITY: Final[Described] = {"enum": [one.name.lower() for one in reversed(Priority)]}
 _ROLE: Final = _or_null({"enum": ["broker", "replica", "hospital"]})
 _MOVING: Final[Described] = {"transfers": _list(of("Transfer")), "uploads": _list(of("Upload"))}
@@ -104,6 +112,7 @@ SCHEMAS: Final[Described] = {
                 "additionalProperties": _SOURCE,
             },
             "further_sources": _COUNT,
+            **_SENDER,
         }
     ),
     "Upload": _object(
@@ -126,10 +135,7 @@ SCHEMAS: Final[Described] = {
             "description": _or_null(_TEXT),
             "modalities": _list(_TEXT),
             "instances": _or_null(_COUNT),
-            "sent_by": _or_null(_TEXT),
-            "sent_at": _or_null(_TIME),
-            "stat": _FLAG,
-            "read": _FLAG,
+            **_SENDER,
         }
     ),
     "OutgoingStudy": _object(

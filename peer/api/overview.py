@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Final
 
 import trio
@@ -14,6 +15,7 @@ from p2pacs.errors import ProtocolError, StateError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
+from p2pacs.ids import StudyId
 from p2pacs.output.json_object import JsonObject
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
@@ -24,7 +26,7 @@ from p2pacs.wire.messages.messages import Reach, ReachQuery
 from peer.api.activity import Activity
 from peer.api.outgoing import Addresses
 from peer.api.outgoing_studies import sending_json
-from peer.api.search import find_studies, studies_of, with_senders
+from peer.api.search import find_studies, sender_json, studies_of, with_senders
 from peer.api.status import broker_json, gateway_json, link_json
 from peer.config import PeerSettings
 from peer.ingest.incoming_files import IncomingFiles
@@ -138,15 +140,27 @@ class PeerOverview:
     async def transfers(self) -> JsonObject:
         """All transfers, newest first, and uploads."""
         await self.activity.settle()
-        return {"transfers": self.activity.transfers(), "uploads": self.activity.uploads()}
+        told = await self._with_senders(self.activity.transfers())
+        return {"transfers": told, "uploads": self.activity.uploads()}
 
-    def transfer(self, transfer: Transfer) -> JsonObject:
+    async def transfer(self, transfer: Transfer) -> JsonObject:
         """One transfer as it is now."""
-        return self.activity.transfer(transfer)
+        (told,) = await self._with_senders([self.activity.transfer(transfer)])
+        return told
 
-    def events(self) -> AsyncGenerator[JsonObject, None]:
+    async def events(self) -> AsyncGenerator[JsonObject, None]:
         """Transfers and uploads, again whenever something changed."""
-        return self.activity.events()
+        async with aclosing(self.activity.events()) as events:
+            async for event in events:
+                yield {**event, "transfers": await self._with_senders(event["transfers"])}
+
+    async def _with_senders(self, transfers: list[JsonObject]) -> list[JsonObject]:
+        """With who sent each study to this hospital."""
+        senders = await self.sent_here.find([StudyId.parse(one["study"]) for one in transfers])
+        return [
+            one | sender_json(senders.get(StudyId.parse(one["study"])), self.book)
+            for one in transfers
+        ]
 
     def incoming_files(self) -> IncomingFiles:
         """What takes files that are sent.

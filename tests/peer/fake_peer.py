@@ -231,7 +231,8 @@ class FakePeer:
         received = sum(len(one.data) for one in self.fetch.instances)
         return {"transfers": [transfer_of(received)], "uploads": []}
 
-    def transfer(self, _transfer: object) -> JsonObject:
+    async def transfer(self, _transfer: object) -> JsonObject:
+        await trio.lowlevel.checkpoint()
         return transfer_of(self.before, 2**30, seconds=2.5 if self.before else 0.0)
 
     def incoming_files(self) -> IncomingFiles:
@@ -263,5 +264,9 @@ def transfer_of(size: int, total: int | None = None, **more: object) -> JsonObje
         "seconds": 2.5,
         "sources": {"replica": source},
         "further_sources": 0,
+        "sent_by": None,
+        "sent_at": None,
+        "stat": False,
+        "read": False,
         **more,
     }

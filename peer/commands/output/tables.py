@@ -77,7 +77,7 @@ def studies_table(studies: Sequence[JsonObject]) -> Table:
 
 def _sender(study: JsonObject) -> str:
     """Who sent a study to this hospital, when, and what makes it stand out."""
-    if not study["sent_by"]:
+    if not study.get("sent_by"):  # a peer of an older version does not say it of transfers
         return ""
     marks = ["STAT"] * study["stat"] + ["not read yet"] * (not study["read"])
     return ", ".join([f"{study['sent_by']} {_minute(study['sent_at'])}", *marks])
@@ -260,18 +260,21 @@ def _transfer(one: JsonObject) -> Table:
         )
         for name in sorted(sources, key=lambda name: -sources[name]["bytes"])
     ]
-    return Table(columns, [whole, *rows], f"Study {one['study'][:8]}, {one['priority']}")
+    sender = f", sent by {_sender(one)}" if _sender(one) else ""
+    return Table(columns, [whole, *rows], f"Study {one['study'][:8]}, {one['priority']}{sender}")
 
 
 def _ended(transfers: list[JsonObject]) -> list[Table]:
     ended = [one for one in transfers if one["state"] != "fetching"][:RECENT]
     if not ended:
         return []
+    was_sent = any(map(_sender, ended))
     columns = [
         Column("Study"),
         Column("State", wraps=True),
         Column("Received", right=True),
         Column("From", wraps=True),
+        *([Column("Sent by", wraps=True)] if was_sent else []),
     ]
     rows = [
         (
@@ -281,6 +284,7 @@ def _ended(transfers: list[JsonObject]) -> list[Table]:
             ", ".join(
                 f"{name} {format_bytes(source['bytes'])}" for name, source in one["sources"].items()
             ),
+            *([_sender(one)] if was_sent else []),
         )
         for one in ended
     ]

@@ -33,6 +33,7 @@ async def test_who_is_linked_is_seen_now_and_a_line_may_have_no_limit(admin: Bro
     page = (await admin.get("/members")).text
     assert '<td data-label="Last seen (UTC)" class="nowrap">now</td>' in page
     assert "no limit / no limit" in page
+    assert 'data-label="May send">all</td>' in page
     page = (await admin.get(f"/members/{member.address}")).text
     assert "<dt>Last seen</dt><dd>now: it is linked</dd>" in page
     assert "<dt>Uplink</dt><dd>no limit</dd>" in page

@@ -57,6 +57,15 @@ def test_who_sent_a_study_is_told_where_somebody_did() -> None:
     assert "UTC, " not in _shown(studies_table([read]))
 
 
+def test_transfers_say_who_sent_them() -> None:
+    sender = {"sent_by": "north", "sent_at": "2026-12-01T03:05:09+00:00", "stat": True}
+    going, ended = TRANSFER | sender, TRANSFER | sender | {"state": "complete"}
+    shown = _shown(*status_view(STATUS | {"transfers": [going, ended]}))
+    assert "interactive, sent by north 2026-12-01 03:05 UTC, STAT" in shown
+    assert "Sent by" in shown
+    assert "Sent by" not in _shown(*status_view(STATUS))
+
+
 def test_a_uid_is_whole_on_a_terminal_and_in_a_pipe() -> None:
     uid = "1.2.840.113619.2.55.3.2831164355.781." + "1234567890" * 2 + ".1234567"
     study = {**STUDY, "study_instance_uid": uid, "instances": 255, "description": "CT " * 20}
