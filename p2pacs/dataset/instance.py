@@ -38,23 +38,26 @@ _IMPLEMENTATION = _uid_element(0x0012, PYDICOM_IMPLEMENTATION_UID)
 
 
 @lru_cache(maxsize=64)
-def _around(sop_class_uid: str, transfer_syntax_uid: str) -> tuple[bytes, bytes]:
-    """What stands before and behind the SOP Instance UID in group 0002: the same of most instances
-    of a study, and a tenth of the time in which those that lie ready are given out."""
-    of_class, _, of_syntax = _UIDS
-    before = _VERSION + _uid_element(of_class, sop_class_uid)
-    return before, _uid_element(of_syntax, transfer_syntax_uid) + _IMPLEMENTATION
+def _around(sop_class_uid: str, transfer_syntax_uid: str, length: int) -> tuple[bytes, bytes]:
+    """What stands before and behind a SOP Instance UID of so many characters: the same of most
+    instances of a study, and a tenth of the time in which those that lie ready are given out."""
+    of_class, of_instance, of_syntax = _UIDS
+    padding = bytes(length % 2)
+    before = (
+        _VERSION
+        + _uid_element(of_class, sop_class_uid)
+        + _ELEMENT.pack(2, of_instance, b"UI", length + len(padding))
+    )
+    behind = padding + _uid_element(of_syntax, transfer_syntax_uid) + _IMPLEMENTATION
+    size = _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(before) + length + len(behind))
+    return _PREAMBLE + size + before, behind
 
 
 def part10_head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """What stands before a data set in a DICOM file: preamble and file meta information, always in
     Explicit VR Little Endian (PS3.10 7.1)."""
-    before, behind = _around(sop_class_uid, transfer_syntax_uid)
-    instance = _uid_element(_UIDS[1], sop_instance_uid)
-    length = len(before) + len(instance) + len(behind)
-    return b"".join(
-        (_PREAMBLE, _GROUP_LENGTH.pack(2, 0, b"UL", 4, length), before, instance, behind)
-    )
+    before, behind = _around(sop_class_uid, transfer_syntax_uid, len(sop_instance_uid))
+    return b"".join((before, sop_instance_uid.encode("latin-1"), behind))
 
 
 @frozen

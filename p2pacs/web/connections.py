@@ -12,6 +12,7 @@ import os
 import ssl
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Final, cast
 
@@ -88,6 +89,21 @@ def web_admission(proxies: Iterable[IPNetwork] = ()) -> Admission:
     return admission
 
 
+def write_now(stream: trio.SocketStream, data: bytes | memoryview) -> memoryview:
+    """Send as much of it as the system takes at once; what is left.
+
+    Raises:
+        OSError: the connection is broken, or was closed here.
+    """
+    left = memoryview(data)
+    if sys.platform != "win32":  # where a socket is no file
+        handle = stream.socket.fileno()
+        with suppress(BlockingIOError):
+            while left:
+                left = left[os.write(handle, left) :]
+    return left
+
+
 async def write_all(stream: trio.SocketStream, data: bytes | memoryview) -> None:
     """Send all of it. Trio's own way goes through the event loop also where nothing is waited for.
 
@@ -98,12 +114,9 @@ async def write_all(stream: trio.SocketStream, data: bytes | memoryview) -> None
     if sys.platform == "win32":  # where a socket is no file
         await stream.send_all(data)
         return
-    left, handle = memoryview(data), stream.socket.fileno()
-    while left:
-        try:
-            left = left[os.write(handle, left) :]
-        except BlockingIOError:
-            await trio.lowlevel.wait_writable(stream.socket)
+    while left := write_now(stream, data):
+        data = left
+        await trio.lowlevel.wait_writable(stream.socket)
     await trio.lowlevel.checkpoint()
 
 
@@ -141,8 +154,10 @@ class WebConnection(TCPServer):
         has taken something, and not in three."""
         async with self.send_lock:
             try:
-                with trio.CancelScope(shield=True):
-                    await write_all(stream, data)
+                left = write_now(stream, data)
+                if left:
+                    with trio.CancelScope(shield=True):
+                        await write_all(stream, left)
             except (OSError, trio.ClosedResourceError, trio.BusyResourceError):
                 await self.protocol.handle(Closed())
 

@@ -191,6 +191,32 @@ class StudyReads:
         self._asked(fetch, requester)
         return fetch, read
 
+    async def open_again(
+        self,
+        study_instance_uid: str,
+        fetch: StudyFetch,
+        requester: Requester,
+        told: Callable[[StudyRecord], None],
+    ) -> AuditedRead:
+        """As `open_audited` of what this requester was given just now, and all of which is here:
+        the broker is not asked.
+
+        Raises:
+            StudyNotFoundError: the catalogue has it no more, as far as this peer may read it.
+            RevokedError: this member was revoked.
+            DiskFullError: that it is read cannot be written down.
+        """
+        record = await self._resolver.record(study_instance_uid)
+        told(record)
+        read = await self._audit.begin(
+            record.study, caller=requester.caller, purpose=requester.audited
+        )
+        if self.has(fetch):  # it is the last one from now on
+            self._fetches[fetch.study] = self._fetches.pop(fetch.study)
+        (await self._store.study(fetch.study)).touch()
+        self._asked(fetch, requester)
+        return read
+
     def end(self, read: AuditedRead, ending: ReadEnding) -> None:
         """What became of a read; the audit tells."""
         self._audit.end(read, ending)

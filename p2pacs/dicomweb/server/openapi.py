@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from p2pacs.dicomweb.accept import RELATED
 from p2pacs.dicomweb.media_types import MEDIA_TYPES, OCTETS
 from p2pacs.dicomweb.ranges import BYTERANGES
+from p2pacs.dicomweb.server.file_heads import DICOM
 from p2pacs.dicomweb.server.requests import ROOT
 from p2pacs.dicomweb.server.search import DICOM_JSON
-from p2pacs.dicomweb.server.streamed import DICOM
 from p2pacs.rendering.options import JPEG, PNG
 from p2pacs.web.openapi import ERROR, JSON, Described, body, error, of, query
 

@@ -18,11 +18,12 @@ from p2pacs.concurrency.groups import single_error
 from p2pacs.dicomweb.accept import RELATED, Representation
 from p2pacs.dicomweb.multipart import Event, MultipartReader, PartEnd, PartHead, boundary_of
 from p2pacs.dicomweb.server.backend import Resource
+from p2pacs.dicomweb.server.file_heads import DICOM
 from p2pacs.dicomweb.server.requests import accept_of, caller_of, root_of
 from p2pacs.dicomweb.server.search import DICOM_JSON, JSON
 from p2pacs.dicomweb.server.store_answer import StoreOutcome, sentences
 from p2pacs.dicomweb.server.store_backend import InstanceWriter, StoreBackend
-from p2pacs.dicomweb.server.streamed import DICOM, plain
+from p2pacs.dicomweb.server.streamed import plain
 from p2pacs.errors import (
     BrokenInstanceError,
     BusyError,

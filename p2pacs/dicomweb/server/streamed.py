@@ -18,21 +18,19 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from p2pacs.concurrency.groups import single_error
-from p2pacs.dataset.instance import part10_head
 from p2pacs.dicomweb.accept import Accept, Representation
-from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
+from p2pacs.dicomweb.multipart_writer import boundary_for, closing, related
 from p2pacs.dicomweb.server.backend import (
     InstanceData,
     InstanceOutline,
     InstanceText,
     OpenedResource,
 )
+from p2pacs.dicomweb.server.file_heads import DICOM, FileHeads, content_type, meta
 from p2pacs.errors import P2PacsError, UnavailableError
 from p2pacs.limits import KIB, MIB
 from p2pacs.process.heap import MAPPED_BYTES
 from p2pacs.web.body import SendBody, body_sender
-
-DICOM: Final = "application/dicom"
 
 _PIECE: Final = MAPPED_BYTES - 64 * KIB
 """Bytes that are given to the HTTP library at once: where it copies them, the C library has memory
@@ -211,7 +209,7 @@ class InstanceAnswer(StreamedAnswer):
             others: ... and those that follow.
         """
         super().__init__(opened, held, tag, media_type=content_type(outline.transfer_syntax_uid))
-        self._head = _meta(outline)
+        self._head = meta(outline)
         self._first = first
         self._others = others
         self._instances = instances
@@ -245,6 +243,7 @@ class MultipartAnswer(StreamedAnswer):
         for that copy, what it sends."""
         seed = f"{first[0].outline.sop_instance_uid} {tag} {trio.current_time()}"
         self._boundary = boundary_for(seed)
+        self._heads = FileHeads(self._boundary)
         super().__init__(opened, held, tag, media_type=related(DICOM, self._boundary))
         self._first = first
         self._others = others
@@ -253,7 +252,7 @@ class MultipartAnswer(StreamedAnswer):
         self._left: int | None = None
         """Bytes of parts that were promised and not sent yet."""
         if tag is not None and (outline := opened.outline) is not None:
-            self._left = parts_bytes(outline, self._boundary)
+            self._left = self._heads.parts_bytes(outline)
             self.headers["Content-Length"] = str(self._left + len(closing(self._boundary)))
 
     async def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
@@ -298,7 +297,7 @@ class MultipartAnswer(StreamedAnswer):
         if syntax not in self._accepted:
             self._accept.choose(offered_files(syntax, is_one=True))
             self._accepted.add(syntax)
-        head = file_head(of, self._boundary)
+        head = self._heads.of(of)
         if self._left is not None:
             self._left -= len(head) + of.size
             if self._left < 0:
@@ -341,40 +340,10 @@ class MetadataAnswer(StreamedAnswer):
         return (b"]",)
 
 
-def content_type(transfer_syntax_uid: str) -> str:
-    """Of an instance as a file."""
-    return f"{DICOM}; transfer-syntax={transfer_syntax_uid}"
-
-
 def pieces_of(data: bytes) -> list[memoryview]:
     """Data in pieces that a connection takes one after the other."""
     view = memoryview(data)
     return [view[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
-
-
-def file_head(of: InstanceOutline, boundary: str) -> bytes:
-    """What stands before the data set of an instance: the head of its part, and of its file."""
-    meta = _meta(of)
-    return (
-        part_head(boundary, content_type(of.transfer_syntax_uid), size=len(meta) + of.size) + meta
-    )
-
-
-def _meta(of: InstanceOutline) -> bytes:
-    return part10_head(of.sop_class_uid, of.sop_instance_uid, of.transfer_syntax_uid)
-
-
-def parts_bytes(outline: Iterable[InstanceOutline], boundary: str) -> int:
-    """Bytes of the parts of these instances; of many in little time."""
-    heads, total = dict[tuple[str, str, int, int], int](), 0
-    for one in outline:
-        digits = len(one.sop_instance_uid), len(str(one.size))
-        key = one.sop_class_uid, one.transfer_syntax_uid, *digits
-        head = heads.get(key)
-        if head is None:
-            head = heads[key] = len(file_head(one, boundary))
-        total += head + one.size
-    return total
 
 
 def plain(text: str) -> str:

@@ -22,6 +22,7 @@ from p2pacs.rendering.render import FrameInput
 from p2pacs.wire.messages.messages import VIEW
 from p2pacs.workers.coding import Workers
 from peer.gateway.studies.delivery import StudyDelivery
+from peer.gateway.web.leaves import Leaves
 from peer.gateway.web.viewings import Viewing, Viewings, ViewingTuning
 from peer.retrieval.frame_reads import FrameReads, InstanceFrames, read_header_bytes
 from peer.retrieval.instances.cursor import Wanted
@@ -117,12 +118,15 @@ class WebReads:
         self._reads = reads
         self._workers = workers
         self._viewings = Viewings(reads, tuning)
+        self._leaves = Leaves(reads)
         self._frames = FrameReads()
         self._coded = CodedFrames()
 
     async def run(self) -> None:
-        """Tell the audit who has stopped reading, until cancelled."""
-        await self._viewings.run()
+        """Tell the audit who has stopped reading, and ask for leave again, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._leaves.run)
+            await self._viewings.run()
 
     async def view(self, study_instance_uid: str, caller: str) -> Viewing:
         """A study of which some instances are looked at; it comes here if it is not.
@@ -157,7 +161,7 @@ class WebReads:
             P2PacsError: as `view`.
         """
         requester = Requester(caller, VIEW, detail="DICOMweb WADO-RS")
-        fetch, read = await self._reads.open_audited(study_instance_uid, requester, told)
+        fetch, read = await self._leaves.open_audited(study_instance_uid, requester, told)
         return StudyDelivery(fetch, fetch.cursor(wanted), read, 0, wanted)
 
     async def compared(self, fetch: StudyFetch, caller: str) -> None:

@@ -16,9 +16,7 @@ from p2pacs.dicomweb.multipart import MultipartParser, boundary_of
 from p2pacs.dicomweb.server.streamed import (
     MultipartAnswer,
     etag,
-    file_head,
     offered_files,
-    parts_bytes,
     pieces_of,
     plain,
 )
@@ -152,15 +150,6 @@ async def test_what_is_not_as_it_was_told_does_not_look_whole(change: str) -> No
     headers, messages = await answered(Opened(told), [[one] for one in sent[change]])
     assert not is_whole(messages)
     assert len(body(messages)) < int(headers["content-length"])
-
-
-def test_the_length_of_parts() -> None:
-    told = [
-        outline(10**number, 10**number, syntax)
-        for number in range(8)
-        for syntax in (samples.EXPLICIT, "1.2.840.10008.1.2.4.70")
-    ]
-    assert parts_bytes(told, "b") == sum(len(file_head(one, "b")) + one.size for one in told)
 
 
 def test_as_it_is_stored() -> None:
