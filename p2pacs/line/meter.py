@@ -42,6 +42,8 @@ class Look:
     """Whether there are bytes that have not arrived."""
     sent: float = 0.0
     """Wire bytes that the kernel sent since the last look."""
+    trip: float | None = None
+    """The least round trip of the last minutes, in seconds."""
 
 
 class _Meter:
@@ -124,6 +126,7 @@ class Outgoing(_Meter):
             self._delay.update(info.rtt - self._held_back, info.min_rtt, info.segs_in, now),
             busy=info.bytes_acked < taken,
             sent=self._left - earlier,
+            trip=info.min_rtt,
         )
 
     def _correction(self, info: TcpInfo) -> float:

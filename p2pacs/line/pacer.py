@@ -248,7 +248,9 @@ class Pacer:
             delivered = sum(look.delivered for look in looks.values())
             if self.poll is not None:
                 self.poll()
-            sample = Sample(delivered, min(delays, default=None), self._limited)
+            trips = [look.trip for look in looks.values() if look.trip is not None]
+            farthest = max(trips, default=None)
+            sample = Sample(delivered, min(delays, default=None), self._limited, farthest)
             self._control.update(sample, now)
             self._limited = False
             self._apply()

@@ -24,8 +24,8 @@ PACKET_BYTES: Final = 1500
 class QueueTuning:
     """What `QueueController` goes by."""
 
-    start: float = 32_000.0
-    """Bytes a second to begin with: 256 kbit/s, which hardly any line lacks."""
+    start: float = 48_000.0
+    """Bytes a second to begin with: 384 kbit/s, which hardly any line lacks."""
     least: float = 4_000.0
     most: float = 125_000_000.0
     """Bytes a second: 32 kbit/s and 1 Gbit/s."""
@@ -44,11 +44,14 @@ class QueueTuning:
     """What the line is believed to carry grows by so much a second, a second of queue."""
     step_seconds: float = 0.3
     step_factor: float = 1.4
+    fast: float = 500_000.0
+    fast_factor: float = 2.0
     full: float = 0.9
     back: float = 0.72
-    """At the start it grows by this factor in each step until the queue is nearly as long as it
-    should be (this part); then it is what arrived, at least this part of what it was: a step back,
-    and some of what arrived did so while the line was not full."""
+    """At the start it grows by this factor in each step (by the second above 4 Mbit/s: there are
+    lines of a gigabit) until the queue is nearly as long as it should be (this part); then it is
+    what arrived, at least this part of what it was: a step back, and some of what arrived did so
+    while the line was not full."""
     no_queue: float = 0.01
     no_packets: float = 1.1
     quickens: float = 0.4
@@ -168,7 +171,8 @@ class QueueController:
         # a look that was on its way before the last step tells nothing of it
         elif now - self._stepped >= tuning.step_seconds and look.sent > self._stepped:
             self._stepped = now
-            self.base = min(self.base * tuning.step_factor, self._credible(carried, now))
+            factor = tuning.step_factor if self.base < tuning.fast else tuning.fast_factor
+            self.base = min(self.base * factor, self._credible(carried, now))
 
     def _back_to(self, carried: float) -> float:
         """What is believed once growth has found the line full."""

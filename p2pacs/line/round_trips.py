@@ -95,6 +95,8 @@ class Sample:
     """Seconds in the uplink's queue: the least over the connections; None if none tells."""
     limited: bool
     """Whether somebody waited for the budget."""
+    farthest: float | None = None
+    """The longest of the least round trips of the connections; None if none tells."""
 
 
 class Phase(Enum):

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import trio
 
-from p2pacs.units import MEASURED
 from peer.api.client import PeerClient
 from scripts import phantom
 from scripts.lab.figures import SwarmOutcome
@@ -46,10 +45,9 @@ async def run_ours(lab: Lab, folder: Path, plan: Plan, watch: RunWatch) -> Swarm
         open_pacs("embedded", folder, study, HOME) as pacs,
         network(folder, plan.lines, pacs, lab) as net,
     ):
-        said = {"line.uplink": MEASURED} if plan.measured else {}
-        await start_all(net, "replica", plan.replicas, said)
+        await start_all(net, "replica", plan.replicas)
         await fill_replicas(net, study, plan.replicas, BESIDE)
-        await start_all(net, "hospital", plan.clients, said)
+        await start_all(net, "hospital", plan.clients)
         clients = [net.peers[name] for name in plan.clients]
         for client in clients:
             await client.ready(partial(client.knows, study.uid), CATALOGUE_SECONDS)

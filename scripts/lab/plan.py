@@ -18,11 +18,9 @@ class Plan:
     clients: Sequence[str]
     """All want it at once."""
     lines: LineRates
-    """What members say of their lines."""
+    """What members are told of their lines; nothing: they find out."""
     megabytes: float
     """About so many million bytes of study."""
-    measured: bool
-    """Members find out what their uplinks carry."""
     kill_broker: bool
     longest: float
     """Seconds that the transfers may take."""

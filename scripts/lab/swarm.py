@@ -36,6 +36,8 @@ LONGEST_MORE: Final = 60.0
 PINGING: Final = ("replica-1", "hospital-1")
 """Members beside whose traffic another host is pinged."""
 
+UNTOLD: Final = LineRates(None, None)
+
 Run = Callable[[Lab, Path, Plan, RunWatch], Awaitable[SwarmOutcome]]
 
 
@@ -47,7 +49,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--up", type=rate, default="800kbit", help="of every line")
     parser.add_argument("--down", type=rate, default="3mbit", help="of every line")
     parser.add_argument("--delay", type=seconds, default="21ms", help="one way between two members")
-    parser.add_argument("--measured", action="store_true", help="nobody is told its uplink's rate")
+    parser.add_argument(
+        "--measured", action="store_true", help="nobody is told what its line carries"
+    )
     parser.add_argument("--hops", choices=KINDS, default=ANSWERS, help="routers on the lines")
     parser.add_argument("--loss", type=float, default=0.0, help="part of the packets")
     parser.add_argument("--queue", type=parse_size, default="32kB", help="of every uplink")
@@ -131,9 +135,10 @@ async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
     plan = Plan(
         replicas=setting.replicas,
         clients=setting.clients,
-        lines=LineRates(format_rate(given.up), format_rate(given.down)),
+        lines=UNTOLD
+        if given.measured
+        else LineRates(format_rate(given.up), format_rate(given.down)),
         megabytes=given.mb,
-        measured=given.measured,
         kill_broker=given.kill_broker,
         longest=limit,
         size=0,
