@@ -179,6 +179,7 @@ class _Prober:
         line.poll = partial(self._read, hops)
         try:
             while (route := line.route(IDLE_SECONDS)) and route.local == self._route.local:
+                self._read(hops)  # nothing counts as lost that is here already
                 now = trio.current_time()
                 for probe in hops.probes(now):
                     line.charge(self._send(probe, route.remote))

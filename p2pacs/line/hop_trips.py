@@ -17,7 +17,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from p2pacs.line.hop import TUNING, Hop, HopTuning
+from p2pacs.line.hop import TUNING, Hop, HopTuning, LeastTrip
 
 FIRST_PORT: Final = 33_434
 PORTS: Final = 64
@@ -62,6 +62,10 @@ class HopTrips:
     found: int | None = None
     """TTL of the first router behind the queue, once it is known."""
     _hops: dict[int, Hop] = field(factory=dict)
+    _leasts: dict[int, LeastTrip] = field(factory=dict)
+    """By TTL, of the search before."""
+    _first: int = 1
+    """TTL from which on routers are asked."""
     _reached: int | None = None
     """The TTL at which the member itself answers: behind other queues, too."""
     _echo: Hop | None = None
@@ -84,7 +88,7 @@ class HopTrips:
         """What is to be sent now; each is taken as sent."""
         self._lose(now)
         if self.found is not None and (self._hop(self.found).missed >= self.tuning.gone):
-            self.search()
+            self._search_on()
         candidates = self._candidates()
         if not candidates and now - (self._begun or 0.0) > self.tuning.doubt_seconds:
             self.search()
@@ -105,11 +109,13 @@ class HopTrips:
         if self.found is not None:
             return [self.found]
         most = self.tuning.ttls if self._reached is None else self._reached - 1
-        return [ttl for ttl in range(1, most + 1) if not self._hop(ttl).silent]
+        return [ttl for ttl in range(self._first, most + 1) if not self._hop(ttl).silent]
 
     def _hop(self, ttl: int) -> Hop:
         if ttl not in self._hops:
             self._hops[ttl] = Hop.new(self.tuning)
+            if (least := self._leasts.get(ttl)) is not None:
+                self._hops[ttl].least = least
         return self._hops[ttl]
 
     def _echoing(self, hop: Hop) -> Hop | None:
@@ -139,13 +145,28 @@ class HopTrips:
                 self._under_way[port] = hop, sent, True
 
     def search(self) -> None:
-        """Look for the first router behind the queue anew."""
+        """Look for the first router behind the queue anew: this may be another line."""
         self.found = self._reached = self._echo = self._begun = None
+        self._first = 1
         self._hops.clear()
+        self._leasts.clear()
         self._under_way.clear()
 
+    def _search_on(self, first: int = 1) -> None:
+        """Look for it anew on the same line, from this TTL on.
+
+        What trips take at the least is kept: a queue that is long now would be taken for none.
+        """
+        leasts = {ttl: hop.least for ttl, hop in self._hops.items()}
+        self.search()
+        self._leasts, self._first = leasts, first
+
     def doubt(self, now: float) -> None:
-        """What was told is not so: say nothing for a while, and look for another router then."""
+        """There is a queue that is not told of: say nothing for a while, and search anew then; or
+        look behind the router that was found, as that must be in front of it."""
+        if self.found is not None and self.found < self.tuning.ttls:
+            self._search_on(self.found + 1)
+            return
         self._doubted_until = now + self.tuning.doubt_seconds
         self.search()
 

@@ -180,6 +180,39 @@ def test_a_router_that_went_silent_is_looked_for_anew() -> None:
     assert hops.look(now) is not None
 
 
+def test_a_long_queue_is_none_of_a_router_that_is_looked_for_anew() -> None:
+    """A busy machine reads answers late, and 8 seemed lost: the queue of then was the least."""
+    hops = HopTrips()
+    now = asked_for(hops, 0.0, 1.0, {2: 0.02})
+    now = asked_for(hops, now, 1.0, {2: 0.07})
+    while hops.found is not None:
+        now = asked_for(hops, now, TUNING.interval, {})
+    now = asked_for(hops, now, 2.0, {1: 0.001, 2: 0.22})
+    assert hops.found == 2
+    look = hops.look(now)
+    assert look is not None
+    assert look.delay == pytest.approx(0.2)
+    hops.search()  # another line
+    now = asked_for(hops, now, 2.0, {2: 0.22})
+    look = hops.look(now)
+    assert look is not None
+    assert look.delay == pytest.approx(0.0)
+
+
+def test_a_router_that_denies_the_queue_is_in_front_of_it() -> None:
+    hops = HopTrips()
+    now = asked_for(hops, 0.0, 1.0, {1: 0.001, 2: 0.02})
+    now = asked_for(hops, now, 1.0, {1: 0.04, 2: 0.07})  # it answered late for once
+    assert hops.found == 1
+    now = asked_for(hops, now, 1.0, {1: 0.001, 2: 0.2})
+    hops.doubt(now)
+    now = asked_for(hops, now, 1.0, {1: 0.001, 2: 0.2})
+    assert hops.found == 2
+    look = hops.look(now)
+    assert look is not None
+    assert look.delay == pytest.approx(0.18)
+
+
 def test_nothing_is_told_while_it_is_doubted() -> None:
     hops = HopTrips()
     now = asked_for(hops, 0.0, 2.0, {2: 0.02})
