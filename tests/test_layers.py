@@ -145,6 +145,7 @@ ROOMS: dict[str, list[str]] = {
         "p2pacs.identity",
         "p2pacs.study",
         "p2pacs.wire.messages",
+        "p2pacs.line",
         "p2pacs.mesh",
         "p2pacs.swarm.scheduling",
         "p2pacs.swarm.studies",

@@ -14,6 +14,7 @@ import attrs
 from attrs import frozen
 
 from p2pacs.line.hop_trips import PORTS, HopTrips, QueueLook
+from p2pacs.line.inflow import Inflow
 from p2pacs.line.queue_control import QueueController
 from p2pacs.line.round_trips import TUNING as ROUND_TRIPS
 from p2pacs.line.round_trips import RoundTripController, Sample
@@ -62,6 +63,8 @@ class MeasuredUplink:
         self._unheard_since = now
         self._agreed_at = now
         self._near = False
+        self.inflow = Inflow(now, self.hops)
+        """What may be asked for: these round trips tell of the downlink's queue, too."""
 
     @property
     def rate(self) -> float:
@@ -80,7 +83,11 @@ class MeasuredUplink:
 
     def update(self, sample: Sample, now: float) -> float:
         """The rate from now on, in bytes a second."""
+        if sample.limited:
+            self.inflow.uplink_wanted(now)
         look = self.hops.look(now)
+        if look is not None and (others := self.inflow.own_queue(now)):
+            look = attrs.evolve(look, delay=max(0.0, look.delay - others))
         if look is not None and self._doubt(look, sample, now):
             look = None
         if look is not None or not sample.limited:

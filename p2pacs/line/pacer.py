@@ -13,6 +13,7 @@ from attrs import frozen
 from p2pacs.limits import KIB
 from p2pacs.line.drain import Drain
 from p2pacs.line.hop_echo import Route, watch_queue
+from p2pacs.line.inflow import Inflow
 from p2pacs.line.measured import MeasuredUplink
 from p2pacs.line.meter import Look
 from p2pacs.line.pacing import TLS_OVER_TCP, Overhead, TokenBucket
@@ -120,6 +121,11 @@ class Pacer:
     def seen(self) -> bool:
         """Whether a router tells of the queue of a measured line."""
         return self._control is not None and self._control.seen
+
+    @property
+    def inflow(self) -> Inflow | None:
+        """What may be asked for over a line that is measured; None: that is not."""
+        return self._control.inflow if self._control else None
 
     def change(self, bits: float) -> None:
         """From now on another rate, or another limit of what is measured; 0 closes the line.

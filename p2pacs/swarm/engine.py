@@ -93,6 +93,7 @@ class Engine:
             chunks=self._chunks,
             announce=self._fresh,
             line_rate=lambda: math.inf if downlink is None else downlink.rate,
+            inflow=None if uplink is None else uplink.inflow,
         )
         self._uplink = uplink
         self._partner_budget = PartnerBudget()

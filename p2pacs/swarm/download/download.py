@@ -60,6 +60,7 @@ class Download:
         tier: Callable[[VirtualAddress], Tier],
         announce: Callable[[], None],
         allowance: Callable[[], float],
+        came: Callable[[int], None],
         asked: Callable[[int], None],
         received: Callable[[VirtualAddress, int], None],
         tuning: DownloadTuning = TUNING,
@@ -74,6 +75,7 @@ class Download:
             tier: Who is asked first.
             announce: Called when chunks arrived: partners may want them, and are to be told.
             allowance: Bytes that may be asked for over the host's line, now.
+            came: Called when so many came over it.
             asked: Called when so many were.
             received: Called when a member gave a chunk of so many bytes.
             tuning: When it looks for more, and gives up.
@@ -89,6 +91,7 @@ class Download:
         self._mesh = mesh
         self._announce = announce
         self._received = received
+        self._came = came
         self._links = NeighbourLinks(
             swarm,
             mesh,
@@ -257,6 +260,9 @@ class Download:
             raise ProtocolError("a chunk that comes in crumbs")
         now = trio.current_time()
         self.availability.moved(source, block.number, len(block.data), now)
+        if source.on_line:
+            self._came(len(block.data))
+        self.sources.answer_held(now)
         data = self.sources.requests.blocks.add(member, block)
         if data is not None:
             self._chunk(source, block.number, data, now)

@@ -15,6 +15,7 @@ from p2pacs.concurrency.tasks import Tasks
 from p2pacs.errors import StateError
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.line.inflow import Inflow
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.download.download import Download
@@ -56,6 +57,7 @@ class Downloads:
         chunks: Callable[[StudyId], StudyChunks | None],
         announce: Callable[[], None],
         line_rate: Callable[[], float],
+        inflow: Inflow | None = None,
         tuning: DownloadTuning = TUNING,
     ) -> None:
         """Nothing is fetched before `run`.
@@ -69,6 +71,7 @@ class Downloads:
             chunks: The chunks of an open study; None if it is not here.
             announce: Called when chunks arrived.
             line_rate: Bytes a second that the host's downlink carries; infinite if not paced.
+            inflow: Finds out how much may be asked for over the line; None: nobody does.
             tuning: Of the downloads that begin.
         """
         self.tuning = tuning
@@ -87,6 +90,7 @@ class Downloads:
         self._chunks = chunks
         self._announce = announce
         self._line_rate = line_rate
+        self._inflow = inflow
         self._untold: dict[tuple[StudyId, VirtualAddress], int] = {}
         self._running: dict[StudyId, Download] = {}
         self._share = DownlinkShare()
@@ -162,6 +166,7 @@ class Downloads:
             announce=self._announce,
             allowance=partial(self._allowance, transfer),
             asked=lambda size: self._share.asked(transfer.priority, size),
+            came=self._came,
             received=partial(self._received, study),
             tuning=self.tuning,
         )
@@ -196,9 +201,30 @@ class Downloads:
         taken, self._untold = self._untold, {}
         return taken
 
+    def _came(self, size: int) -> None:
+        """So much came over the line."""
+        if self._inflow is not None:
+            self._inflow.came(size, trio.current_time())
+
     def _allowance(self, transfer: Transfer) -> float:
-        """Bytes that a transfer may ask for over the line: more urgent ones need the rest."""
+        """Bytes that a transfer may ask for over the line, now."""
+        return min(self._room(), self._left(transfer))
+
+    def _room(self) -> float:
+        """What the line bears besides what is on its way."""
+        window = math.inf if self._inflow is None else self._inflow.window
+        if self._inflow is None or window == math.inf:
+            return math.inf
+        room = window - sum(one.sources.line_bytes for one in self._running.values())
+        if room <= 0:
+            self._inflow.full()
+        return room
+
+    def _left(self, transfer: Transfer) -> float:
+        """What more urgent transfers leave."""
         rate = self._line_rate()
+        if self._inflow is not None and self._inflow.carried:
+            rate = min(rate, self._inflow.carried)
         if rate == math.inf:
             return math.inf
         now = trio.current_time()

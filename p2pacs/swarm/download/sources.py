@@ -26,6 +26,10 @@ from p2pacs.wire.messages.messages import Offer, Refuse
 
 log = structlog.get_logger(__name__)
 
+HELD_SECONDS: Final = 2.0
+"""An offer whose answer waits until the line down has room is answered by then: after three seconds
+who made it leaves this member alone (`OffersTuning.answer_seconds`)."""
+
 REFUSED_CHUNKS: Final = 64
 """Chunks that a source may announce and then refuse: a store that is emptied is no crime."""
 
@@ -70,6 +74,8 @@ class Sources:
         self._asked = asked
         self._suspended: dict[VirtualAddress, Source] = {}
         self._refused: Counter[VirtualAddress] = Counter()
+        self._held: dict[VirtualAddress, tuple[Offer, float]] = {}
+        """Offers that are answered when the line down has room, and until when at the latest."""
 
     # ------------------------------------------------------------ partners
 
@@ -139,6 +145,7 @@ class Sources:
     def left(self, member: VirtualAddress) -> None:
         """A partner is gone: what it owed is asked of others."""
         self._suspended.pop(member, None)
+        self._held.pop(member, None)
         self.requests.drop(member)
         if source := self._availability.sources.get(member):
             self._availability.leave(source, trio.current_time())
@@ -192,6 +199,12 @@ class Sources:
         sources = self._availability.sources.values()
         return sum(source.meter.value for source in sources if source.in_flight and source.on_line)
 
+    @property
+    def line_bytes(self) -> int:
+        """Bytes that were asked for over the host's line and are not here."""
+        sources = self._availability.sources.values()
+        return sum(source.asked_bytes for source in sources if source.on_line)
+
     def owes(self, member: VirtualAddress) -> bool:
         """Whether something was asked of a member and is not here yet."""
         source = self._availability.sources.get(member)
@@ -233,8 +246,26 @@ class Sources:
                     self._give_back(source, list(source.in_flight)[1:], now)
 
     def offered(self, member: VirtualAddress, offer: Offer) -> None:
-        """A partner's line is about to be free: choose, or take over what comes too late."""
+        """A partner's line is about to be free: choose, now or when the line down has room."""
         now = trio.current_time()
+        source = self._availability.sources.get(member)
+        if source is not None and source.on_line and self._availability.wanted_bytes:
+            self._look_at_line(now)
+            if self._availability.allowance <= 0 and member not in self._held:
+                self._held[member] = offer, now + HELD_SECONDS
+                return
+        self._answer(member, offer, now)
+
+    def answer_held(self, now: float) -> None:
+        """Answer offers that wait, as far as the line down has room, or they have waited long."""
+        for member, (offer, until) in list(self._held.items()):
+            self._look_at_line(now)
+            if self._availability.allowance > 0 or now >= until:
+                del self._held[member]
+                self._answer(member, offer, now)
+
+    def _answer(self, member: VirtualAddress, offer: Offer, now: float) -> None:
+        """Choose, or take over what comes too late."""
         source = self._availability.sources.get(member)
         numbers: list[int] = []
         is_fetching = self._transfer.state is TransferState.FETCHING
@@ -318,6 +349,7 @@ class Sources:
             if now >= source.suspended_until:
                 del self._suspended[member]
                 self._availability.back(source)
+        self.answer_held(now)
         self.ask()
         self.take_over(now)
 
@@ -338,6 +370,7 @@ class Sources:
 
     def stop(self) -> None:
         """Nothing more is wanted."""
+        self._held.clear()
         for source in self._availability.sources.values():
             self.cancel(source, list(source.in_flight))
             self._part(source)
