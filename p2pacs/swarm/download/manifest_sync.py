@@ -188,7 +188,6 @@ class ManifestSync:
 
         async def one(member: VirtualAddress, over: trio.Event) -> None:
             nonlocal given
-            self._asked.add((member, what))
             try:
                 given = await ask(member) or given
             finally:
@@ -199,6 +198,7 @@ class ManifestSync:
         for member in members:
             if self._nursery is not None and (member, what) not in self._asked:
                 over = trio.Event()
+                self._asked.add((member, what))  # now: who is chosen next must not be the same one
                 self._nursery.start_soon(one, member, over)
                 with trio.move_on_after(self._tuning.hedge_seconds):
                     await over.wait()

@@ -1,12 +1,22 @@
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import trio
 import trio.testing
+from attrs import define, field
 from structlog.testing import capture_logs
 
+from p2pacs.bitfield import Bitfield
 from p2pacs.identity.directory import Role
+from p2pacs.ids import ChunkId, VirtualAddress
 from p2pacs.limits import KIB
+from p2pacs.mesh.mesh import Mesh
+from p2pacs.swarm.download.manifest_sync import TUNING, ManifestSync
 from p2pacs.swarm.download.transfer import TransferState
+from p2pacs.swarm.studies.partner import Partner
+from p2pacs.swarm.studies.study_swarm import StudySwarm
+from p2pacs.wire.messages.messages import SegmentQuery
 from tests.simulation.world import Study, adsl, fetched, open_world, paced
 
 Clock = trio.testing.MockClock
@@ -122,3 +132,41 @@ async def test_the_segments_of_a_list_are_asked_for_at_once(
         assert trio.current_time() - begun < 1.1
         await transfer.wait_complete()
         await fetched(hospital, study)
+
+
+@define
+class Silent:
+    """A link to a member that does not answer yet."""
+
+    asked: list[SegmentQuery] = field(factory=list)
+
+    async def call(self, query: SegmentQuery, *, timeout: float) -> None:  # noqa: ASYNC109 - as links have it
+        self.asked.append(query)
+        await trio.sleep(timeout)
+
+
+async def test_segments_that_are_asked_for_at_once_come_from_different_members(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    """Three lines carry a list in a third of the time: all of it was asked of the nearest one, as
+    who was chosen was not known to be busy before it was asked."""
+    async with open_world(tmp_path) as world, trio.open_nursery() as nursery:
+        await world.add("broker", Role.BROKER)
+        study = Study(world.key, chunk=2 * KIB)
+        root = study.grow(1200)  # four segments; the first is here
+        hospital = await world.add("hospital")
+        swarm = StudySwarm(study.id, {})
+        members = [VirtualAddress(b"\xfd" + bytes([number] * 15)) for number in range(1, 4)]
+        links = {member: Silent() for member in members}
+        for member in members:
+            swarm.partners[member] = Partner(1, Bitfield(range(1200)), fetching=False)
+        mesh = cast("Mesh", SimpleNamespace(me=bytes(16), brokers=set(), links=links, name=str))
+        chunks = await hospital.store.study(study.id)
+        first = study.list.segment(0)
+        await chunks.put_segment(ChunkId.of(first), first)
+        sync = ManifestSync(swarm, chunks, mesh, world.key.public, lambda: None)
+        await sync.accept(root)
+        nursery.start_soon(sync.run)
+        await trio.sleep(TUNING.hedge_seconds / 2)
+        assert [len(link.asked) for link in links.values()] == [1, 1, 1]
+        nursery.cancel_scope.cancel()
