@@ -32,8 +32,12 @@ EXPLICIT: Final = "1.2.840.10008.1.2.1"
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 """The same, deflated."""
 
-_IMPLICIT: Final = frozenset({"1.2.840.10008.1.2", "1.2.840.113619.5.2"})
-_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+IMPLICIT: Final = frozenset({"1.2.840.10008.1.2", "1.2.840.113619.5.2"})
+"""Implicit VR Little Endian, and GE's with pixels in Big Endian."""
+
+BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+"""Explicit VR Big Endian. What is in none of these is in Explicit VR Little Endian, compressed or
+not."""
 
 _INFLATED_BYTES: Final = 16 * 1024 * 1024
 """Of a deflated data set only so much is inflated, to find its attributes."""
@@ -76,8 +80,8 @@ def read_header(data: bytes, transfer_syntax_uid: str) -> Header | None:
     """
     if transfer_syntax_uid == DEFLATED:
         return _read_deflated(data)
-    implicit = transfer_syntax_uid in _IMPLICIT
-    little = transfer_syntax_uid != _BIG_ENDIAN
+    implicit = transfer_syntax_uid in IMPLICIT
+    little = transfer_syntax_uid != BIG_ENDIAN
     found: list[tuple[int, int, str | None]] = []
     stream = io.BytesIO(data)
 
@@ -174,13 +178,13 @@ def _read_around_unknown(stream: io.BytesIO, stop_when: StopWhen) -> Dataset | N
         elements.update(read)
         if not unknown:
             return elements
-        end = _end_of_sequence(stream.getbuffer(), unknown[0])
+        end = end_of_sequence(stream.getbuffer(), unknown[0])
         if end is None:
             return None
         stream.seek(end)
 
 
-def _end_of_sequence(data: memoryview, at: int) -> int | None:
+def end_of_sequence(data: bytes | memoryview, at: int) -> int | None:
     """Where a sequence of undefined length in Implicit VR Little Endian ends, which begins ``at``;
     None if it has no end."""
     depth = 1  # sequences and items that are open: counted, as recursion has a bound

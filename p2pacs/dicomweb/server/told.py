@@ -7,7 +7,6 @@ from typing import Final, Self
 
 from attrs import field, frozen
 
-from p2pacs.dataset.header import required_header
 from p2pacs.dataset.metadata import MetadataWriter
 from p2pacs.dicomweb.server.backend import Resource
 
@@ -38,8 +37,7 @@ class InstanceMetadata:
         Raises:
             BrokenInstanceError: the header cannot be read.
         """
-        read = required_header(header, transfer_syntax_uid)
-        text = writer.text(read, header, transfer_syntax_uid, f"{instance.path}/bulkdata")
+        text = writer.text(header, transfer_syntax_uid, f"{instance.path}/bulkdata")
         before, link, behind = text.partition(_LINK)
         return cls((before + link).encode("utf-8", "replace"), behind.encode("utf-8", "replace"))
 

@@ -29,9 +29,8 @@ def metadata(data: bytes, syntax: str = EXPLICIT) -> dict[str, Any]:
     assert header is not None
     found = metadata_of(header, data, syntax, BULK)
     json.dumps(found, allow_nan=False)
-    again = read_header(data, syntax)
-    assert again is not None
-    assert json.loads(WRITER.text(again, data, syntax, BULK)) == found
+    for _ in range(2):  # by what it remembers the second time
+        assert json.loads(WRITER.text(data, syntax, BULK)) == found
     return found
 
 
@@ -88,6 +87,9 @@ def test_as_pydicom_has_it() -> None:
             continue
         found = metadata_of(header, instance.data, instance.transfer_syntax_uid, BULK)
         json.dumps(found, allow_nan=False)
+        for _ in range(2):
+            text = WRITER.text(instance.data, instance.transfer_syntax_uid, BULK)
+            assert list(json.loads(text).items()) == list(found.items()), path
         theirs = _theirs(path)
         compared += len(theirs)
         for key, values in theirs.items():
