@@ -199,9 +199,15 @@ class StudyFetch:
         """
         return await self._instances.excerpts(known)
 
-    async def want_beginning(self) -> None:
+    async def want_beginning(
+        self, told: Callable[[Sequence[Known]], object] = lambda _: None
+    ) -> None:
         """Have what a viewer begins with come before all else: the headers, and the first image of
         the first series; until all instances are known.
+
+        Args:
+            told: given the instances that are new in the index, whose headers come first now. One
+                may be named again later, changed.
 
         Raises:
             P2PacsError: why it does not come.
@@ -213,6 +219,7 @@ class StudyFetch:
             known = tuple(self.known)
             if new := known[seen:]:
                 await self.want_headers(new)
+                told(new)
             # Not before all headers are asked for: a viewer asks for no image before it has them.
             if not shown and self.current and (first := first_of(self.present)):
                 shown, have = True, self.transfer.have

@@ -30,7 +30,7 @@ from peer.gateway.studies.instances import Describe
 from peer.gateway.studies.listed import ListedInstances, images_alone
 from peer.gateway.web.metadata_texts import MetadataTexts
 from peer.gateway.web.reads import WebReads
-from peer.gateway.web.resource import ReadingRecord, Unheard, WebResource, asks_for
+from peer.gateway.web.resource import ReadingRecord, WebResource, asks_for
 from peer.retrieval.instances.cursor import Cursor
 from peer.retrieval.instances.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
@@ -216,16 +216,8 @@ class DicomwebGateway:
         resource = Resource.of(study)
         viewing = await self._reads.view(resource.study, caller)
         with viewing.in_use() as used:
-            fetch = used.fetch
-            await fetch.want_beginning()
-            cursor, announced = fetch.cursor(), self._announced(resource)
             # Nothing is given to anybody, so nothing of it is for the audit.
-            opening = self._opened(
-                fetch, resource, cursor, Unheard(), announced=announced, caller=caller
-            )
-            async with opening as opened:
-                async for _ in opened.metadata():
-                    pass
+            await self._texts.ahead(used.fetch, resource.study)
 
     def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
         """See `WebReads.frames`.

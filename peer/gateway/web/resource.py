@@ -22,7 +22,7 @@ from p2pacs.errors import NotFoundError, P2PacsError, UnavailableError
 from p2pacs.limits import KIB, MIB
 from p2pacs.study.study_index import InstanceEntry
 from peer.gateway.studies.announced import NEWS, Announced
-from peer.gateway.web.metadata_texts import MetadataTexts
+from peer.gateway.web.metadata_texts import TOGETHER, MetadataTexts
 from peer.retrieval.instances.cursor import Cursor
 from peer.retrieval.instances.live_index import Known
 from peer.retrieval.instances.read_ahead import ReadAhead, ReadRequest
@@ -32,9 +32,6 @@ from peer.retrieval.study_fetch import StudyFetch
 T = TypeVar("T")
 
 _NO_WAIT: Final = 0.0
-
-_TOGETHER: Final = 32
-"""Headers that are read at once: the first ones should not be long in coming."""
 
 _RUN: Final = 16 * MIB
 """Bytes of instances that lie decoded and are taken one after the other: each by itself would cost
@@ -66,19 +63,6 @@ class ReadingRecord(Protocol):
 
     def ended(self, short: int, error: P2PacsError | None, /) -> None:
         """That was all, but for so many that the PACS has; or why there is no more."""
-
-
-class Unheard:
-    """A `ReadingRecord` of what is read for nobody yet."""
-
-    def begun(self, _known: Known) -> None:
-        """Nobody asked, ..."""
-
-    def arrived(self, _known: Known) -> None:
-        """... and nobody was given anything."""
-
-    def ended(self, _short: int, _error: P2PacsError | None) -> None:
-        """That was all."""
 
 
 @frozen
@@ -305,8 +289,8 @@ class WebResource:
         async for listed in self._listed():
             if self.resource.instance is None:
                 await self.fetch.want_headers(listed)
-            for at in range(0, len(listed), _TOGETHER):
-                some = listed[at : at + _TOGETHER]
+            for at in range(0, len(listed), TOGETHER):
+                some = listed[at : at + TOGETHER]
                 for known in some:
                     await self._begin(known, given)
                 size = sum(min(known.entry.size, _USUAL_HEADER) for known in some)

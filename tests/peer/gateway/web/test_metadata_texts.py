@@ -11,6 +11,7 @@ from tests.p2pacs.study import samples
 from tests.peer.gateway.web.test_dicomweb import served
 from tests.peer.retrieval.test_study_fetch import LIMIT, opened, read_all
 from tests.peer.world import instances, open_world
+from tests.waiting import eventually
 
 
 class Counted(MetadataWriter):
@@ -60,6 +61,24 @@ async def test_the_last_ones_are_kept(tmp_path: Path) -> None:
         assert len(texts) == 2
         assert writer.written == 4  # 0, 1, 2, and 1 once more
         assert len(await texts.of(fetch, uid, known, writer)) == 3  # more than there is room for
+
+
+async def test_they_are_written_while_the_index_comes(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(5)[:3], complete=False)
+        await world.broker.publish(
+            instances(5)[3:], withheld=lambda reader: reader.root.parts[-1].numbers
+        )
+        fetch = await opened(world, await world.add("a"))
+        texts = MetadataTexts()
+        with trio.fail_after(LIMIT), fetch.in_use():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(texts.ahead, fetch, world.broker.uid)
+                await eventually(lambda: len(texts) == 3)
+                assert not fetch.current
+                await world.supply()
+        assert fetch.settled
+        assert len(texts) == 5
 
 
 async def test_what_is_opened_in_a_viewer_is_written_before_it_asks(tmp_path: Path) -> None:
