@@ -154,7 +154,9 @@ class Network:
         token, port = await self._token(name, role), free_port(place.local)
         command: Command = [*place.prefix, *P2PACS, "peer", "join", peer.folder]
         for one in place.hosts:
-            command += ["--listen", f"{one}:{port}", "--advertise", f"{one}:{port}"]
+            command += ["--listen", f"{one}:{port}"]
+        for one in place.told:
+            command += ["--advertise", f"{one}:{port}"]
         command += ["--aet", peer.aet, "--dicom", f"{place.local}:{peer.dicom_port}"]
         command += ["--api", f"{place.local}:{peer.api_port}"]
         for aet, endpoint in (workstations or {}).items():

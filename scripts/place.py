@@ -18,6 +18,10 @@ class Place(Protocol):
         """Addresses that other members reach it at."""
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """Those that it tells others of."""
+
+    @property
     def local(self) -> str:
         """The loopback address of what only its own machine may reach."""
 
@@ -59,6 +63,11 @@ class Loopback:
     def hosts(self) -> tuple[str, ...]:
         """Its one address."""
         return (self.local,)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The same."""
+        return self.hosts
 
     def answers(self, port: int) -> bool:
         """Whether somebody accepts connections there."""

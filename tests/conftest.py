@@ -22,6 +22,7 @@ from peer.config import VIEWER
 from peer.viewer.installed import read_installed
 from scripts.chromium import Chromium, find_chromium, open_chromium
 from scripts.lab import shell
+from scripts.lab.homes import nft_program
 from scripts.program import ScriptError
 from tests import components, gdcm_native, small_disk, wg04
 from tests.order import ordered
@@ -60,6 +61,12 @@ def _lab_missing() -> str | None:
     return None
 
 
+def _nat_missing() -> str | None:
+    if nft_program() is None:
+        return "nft is not installed (Debian: nftables)"
+    return _lab_missing()
+
+
 def _postgresql_missing() -> str | None:
     if components.postgresql_programs() is not None:
         return None
@@ -90,6 +97,7 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "wg04": wg04.missing,
     "data": _data_missing,
     "lab": _lab_missing,
+    "nat": _nat_missing,
     "disk": small_disk.why_none,
     "postgresql": _postgresql_missing,
     "chromium": _chromium_missing,

@@ -3,6 +3,7 @@
     10.2.0.0/16    the lines: a TUN device a member, all of them held by the router
     10.1.0.0/16    the LAN: a bridge in the lab's own namespace, as fast as the machine
     127.3.0.0/16   what members keep to their own machine (API, web form), one address each
+    192.168.1.0/24 inside a router with NAT, of each of them (`scripts.lab.homes`)
 
 Nothing else connects two members.
 """
@@ -21,6 +22,7 @@ from typing import Final
 import trio
 from attrs import field, frozen
 
+from scripts.lab.homes import Home
 from scripts.lab.line import MTU, LabLine
 from scripts.lab.router import Port, cut_file, plan, rates_file
 from scripts.lab.space import Space, ip
@@ -50,6 +52,10 @@ class PlaceRequest:
     """None: it has no line."""
     lan: bool = False
     """Whether it is on the LAN."""
+    nat: str | None = None
+    """The kind of NAT that its line is behind (`scripts.lab.nat.layers`)."""
+    behind: str | None = None
+    """The place before it whose router with NAT it shares; then it has no line of its own."""
 
 
 @frozen
@@ -61,17 +67,28 @@ class LabPlace:
     wish: PlaceRequest
     space: Space
     _nursery: trio.Nursery = field(repr=False)
+    home: Home | None = None
+    """The routers with NAT that it is behind."""
+    inside: str | None = None
+    """Its address there."""
 
     @property
     def address(self) -> str:
-        """Its address on its line."""
-        return f"10.2.{_pair(self.number)}"
+        """Its address on its line: its router's, if it is behind NAT."""
+        return self.home.outer if self.home else _on_line(self.number)
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Its addresses: on the LAN and on its line, as far as it has them."""
+        """Its addresses: on the LAN, and on its line or behind NAT, as far as it has them."""
         lan = (f"10.1.{_pair(self.number)}",) if self.wish.lan else ()
+        if self.inside is not None:
+            return (*lan, self.inside)
         return lan + ((self.address,) if self.wish.line else ())
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Those of `hosts` that it tells others of: behind NAT nobody can use them."""
+        return tuple(host for host in self.hosts if host != self.inside)
 
     @property
     def local(self) -> str:
@@ -117,6 +134,10 @@ async def _copy(source: trio.SocketStream, target: trio.SocketStream) -> None:
 
 def _pair(number: int) -> str:
     return f"{number // 250}.{number % 250 + 1}"
+
+
+def _on_line(number: int) -> str:
+    return f"10.2.{_pair(number)}"
 
 
 @frozen
@@ -193,12 +214,20 @@ async def open_lab(folder: Path, wishes: Iterable[PlaceRequest]) -> AsyncIterato
     """
     places: dict[str, LabPlace] = {}
     devices: list[int] = []
+    homes: list[Home] = []
     switch = _switch()
     try:
         async with trio.open_nursery() as nursery:
             for number, wish in enumerate(wishes):
-                places[wish.name] = LabPlace(wish.name, number, wish, Space.new(), nursery)
-                devices += _connect(places[wish.name], switch)
+                home = _home(wish, number, places)
+                if home is not None and wish.nat:
+                    homes.append(home)
+                    devices.append(home.device)
+                space = Space.new()
+                inside = home.add(space) if home else None
+                place = LabPlace(wish.name, number, wish, space, nursery, home, inside)
+                places[wish.name] = place
+                devices += _connect(place, switch)
             ports = _ports(places.values(), devices)
             async with _router(folder, ports) as (router, trace):
                 yield Lab(places, router, trace)
@@ -209,6 +238,15 @@ async def open_lab(folder: Path, wishes: Iterable[PlaceRequest]) -> AsyncIterato
         ip(f"link del {CABLE}")  # what is in the other namespaces goes with them
         for space in (switch, *(place.space for place in places.values())):
             space.close()
+        for home in homes:
+            home.close()
+
+
+def _home(wish: PlaceRequest, number: int, places: Mapping[str, LabPlace]) -> Home | None:
+    """The routers that a place is behind: its own, or another's."""
+    if wish.behind is not None:
+        return places[wish.behind].home
+    return Home.open(wish.nat, _on_line(number)) if wish.nat else None
 
 
 def _switch() -> Space:
@@ -222,7 +260,7 @@ def _switch() -> Space:
 
 
 def _connect(place: LabPlace, switch: Space) -> list[int]:
-    """Gives a place its networks; the descriptor of its line's device, if it has a line."""
+    """Gives a place its networks; the descriptor of its line's device, if it holds a line."""
     space = place.space
     if place.wish.lan:
         port = f"port{place.number}"
@@ -232,7 +270,7 @@ def _connect(place: LabPlace, switch: Space) -> list[int]:
             f"link set {port} up",
         )
         space.ip(f"addr add {place.hosts[0]}/16 dev {CABLE}", f"link set {CABLE} up")
-    if place.wish.line is None:
+    if place.wish.line is None or place.home is not None:
         return []
     device = space.tun(DEVICE)
     with space.inside():  # else the kernel solicits IPv6 routers over the line

@@ -44,7 +44,7 @@ async def run_opponent(lab: Lab, folder: Path, plan: Plan, watch: RunWatch) -> S
         known: list[str] = []
         for name in (*plan.replicas, *plan.clients):
             place = lab.place(name)
-            listen = f"{place.address}:{PORT}"
+            listen = f"{place.inside or place.address}:{PORT}"
             command: Command = [*place.prefix, sys.executable, "-m", "scripts.lab.torrent", torrent]
             if name in plan.replicas:
                 command += [folder, "--listen", listen, "--seed"]
@@ -52,7 +52,7 @@ async def run_opponent(lab: Lab, folder: Path, plan: Plan, watch: RunWatch) -> S
                 (folder / name).mkdir()
                 command += [folder / name, "--listen", listen, "--start", start]
                 command += ["--connect", *known]
-            known.append(listen)
+            known.append(f"{place.address}:{PORT}")
             log = folder / f"{name}.log"
             programs.append(await stack.enter_async_context(running(name, command, log)))
         for program in programs:

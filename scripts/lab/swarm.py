@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from scripts.lab.figures import SwarmOutcome, figures, fluid_seconds, goal
 from scripts.lab.icmp import ANSWERS, KINDS
 from scripts.lab.lab import Lab, PlaceRequest, open_lab
 from scripts.lab.line import LabLine
+from scripts.lab.nat import parse_kinds
 from scripts.lab.opponent import run_opponent
 from scripts.lab.ours import BESIDE, run_ours
 from scripts.lab.plan import Plan
@@ -56,6 +58,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loss", type=float, default=0.0, help="part of the packets")
     parser.add_argument("--queue", type=parse_size, default="32kB", help="of every uplink")
     parser.add_argument("--against", choices=["libtorrent"], help="runs it after ours")
+    parser.add_argument(
+        "--nat", type=parse_kinds, default=(), metavar="KIND[,KIND]",
+        help="routers that hospitals are behind, one after the other in turn",
+    )  # fmt: skip
     parser.add_argument("--kill-broker", action="store_true", help="soon after the start")
     parser.add_argument("--ping", action="store_true", help="another host from two busy lines")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="each uplink's use (svg, png)")
@@ -93,6 +99,8 @@ class SwarmSetting:
     line: LabLine
     replicas: list[str]
     clients: list[str]
+    nat: Sequence[str] = ()
+    """Kinds of NAT that the clients are behind, in turn."""
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> SwarmSetting:
@@ -103,6 +111,7 @@ class SwarmSetting:
             ),
             replicas=[f"replica-{number}" for number in range(1, given.replicas + 1)],
             clients=[f"hospital-{number}" for number in range(1, given.clients + 1)],
+            nat=given.nat,
         )
 
     @property
@@ -118,8 +127,9 @@ class SwarmSetting:
     def wishes(self) -> list[PlaceRequest]:
         """The places that the lab must have."""
         near = [PlaceRequest(name, self.line, lan=True) for name in ("broker", *self.replicas)]
-        far = [PlaceRequest(name, self.line) for name in (*self.clients, ELSEWHERE)]
-        return [*near, PlaceRequest(BESIDE, lan=True), *far]
+        kinds = itertools.cycle(self.nat or [None])
+        far = [PlaceRequest(name, self.line, nat=next(kinds)) for name in self.clients]
+        return [*near, PlaceRequest(BESIDE, lan=True), *far, PlaceRequest(ELSEWHERE, self.line)]
 
     def fluid(self, size: int) -> float:
         """The limit for so many bytes."""

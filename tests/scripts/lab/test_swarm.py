@@ -33,9 +33,26 @@ def test_hospitals_have_their_line_alone() -> None:
     assert {name for name, wish in places.items() if wish.line is None} == {BESIDE}
 
 
+def test_hospitals_are_behind_kinds_of_nat_in_turn_and_nobody_else_is() -> None:
+    wishes = setting("--clients", "3", "--nat", "cone,symmetric+hairpin").wishes()
+    kinds = {wish.name: wish.nat for wish in wishes if wish.nat}
+    assert kinds == {
+        "hospital-1": "cone",
+        "hospital-2": "symmetric+hairpin",
+        "hospital-3": "cone",
+    }
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [["--up", "fast"], ["--delay", "21"], ["--queue", "much"], ["--against", "x"], ["--loss", "y"]],
+    [
+        ["--up", "fast"],
+        ["--delay", "21"],
+        ["--queue", "much"],
+        ["--against", "x"],
+        ["--nat", "odd"],
+        ["--loss", "y"],
+    ],
 )
 def test_wrong_arguments_are_refused(wrong: list[str]) -> None:
     with pytest.raises(SystemExit):
