@@ -177,6 +177,26 @@ PROMISED_BYTES: Final = 16 * MIB
 """Chunks that one member was promised on the paced line and that are read already: what a gigabit
 line sends in a round trip of 0.1 s. A member that takes nothing must not hold more."""
 
+CANDIDATES: Final = 8
+"""Addresses at which one member offers to be found: its interfaces', what is seen of it, what its
+router maps. Whoever dials them sends a few packets of 60 bytes to each."""
+
+OFFER_BYTES: Final = 1 * KIB
+"""An offer with so many addresses, key and signature: 700 bytes at most."""
+
+MEETINGS: Final = 16
+"""Meetings that one host prepares for at once: each holds sockets for some seconds ..."""
+
+MEETINGS_A_MINUTE: Final = 6
+"""... and so many within a minute at one member's wish: our own programs ask ever less often ..."""
+
+INTRODUCTIONS_A_MINUTE: Final = 120
+"""... and so many introductions that one member may ask of us: of one that has just come back, to
+all that fetch some studies."""
+
+EARLY_CONNECTIONS: Final = 32
+"""Connections that came to the held port and have not said for which meeting they are."""
+
 STRIKES: Final = 3
 """Wrong chunks or protocol errors after which a member is quarantined."""
 

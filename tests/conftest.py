@@ -83,6 +83,10 @@ def _nginx_missing() -> str | None:
     return "nginx is not installed (Debian: nginx-light)"
 
 
+def _nft_missing() -> str | None:
+    return None if shutil.which("nft") else "nftables is not installed (Debian: nftables)"
+
+
 def _viewer_missing() -> str | None:
     there = read_installed(Path(sys.prefix) / VIEWER)
     if there is not None and there.is_current:
@@ -102,6 +106,7 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "postgresql": _postgresql_missing,
     "chromium": _chromium_missing,
     "nginx": _nginx_missing,
+    "nft": _nft_missing,
     "viewer": _viewer_missing,
 }
 """Marker → why its tests cannot run here; None if they can."""

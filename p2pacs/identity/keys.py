@@ -62,7 +62,7 @@ class StudyKey(Secret):
         return cls(secrets.token_bytes(KEY_BYTES))
 
 
-def _bound(data: bytes, purpose: bytes) -> bytes:
+def bound(data: bytes, purpose: bytes) -> bytes:
     """What is signed: the purpose, its length first, then the data."""
     if not 0 < len(purpose) < 256:
         raise ValueError("a purpose has 1 to 255 bytes")
@@ -87,7 +87,7 @@ class VerifyKey:
             BadSignatureError: it was not.
         """
         try:
-            self._key.verify(signature, _bound(data, purpose))
+            self._key.verify(signature, bound(data, purpose))
         except InvalidSignature as error:
             raise BadSignatureError(
                 f"the signature of this {purpose.decode(errors='replace')} is not by the broker "
@@ -166,7 +166,7 @@ class SigningKey:
 
     def sign(self, data: bytes, purpose: bytes) -> bytes:
         """A signature (64 bytes) that verifies for this purpose only."""
-        return self._key.sign(_bound(data, purpose))
+        return self._key.sign(bound(data, purpose))
 
     def __repr__(self) -> str:
         return f"<SigningKey of {self.public!r}>"

@@ -9,7 +9,7 @@ import trio
 from p2pacs.errors import LinkClosedError, P2PacsError, RemoteError
 from p2pacs.ids import VirtualAddress
 from p2pacs.line.paced import PacedStream
-from p2pacs.mesh.interfaces import Events
+from p2pacs.mesh.interfaces import Channel, Events
 from p2pacs.wire.link.link import Link
 from p2pacs.wire.messages.messages import Block, Hello, Message, Query, Reply
 
@@ -35,7 +35,7 @@ class Connection:
         owner: ConnectionOwner,
         events: Events,
         member: VirtualAddress,
-        stream: trio.abc.Stream,
+        channel: Channel,
         *,
         dialled: bool,
     ) -> None:
@@ -45,7 +45,7 @@ class Connection:
             owner: Hears that it opened and closed.
             events: Hears what the other side says.
             member: Who is at the other end.
-            stream: The channel.
+            channel: What it goes over.
             dialled: Whether this side dialled.
         """
         self.member = member
@@ -53,6 +53,11 @@ class Connection:
         self.opened_at = trio.current_time()
         self._owner = owner
         self._events = events
+        self.peer, self.local_port = channel.peer, channel.local_port
+        """As `Channel`'s."""
+        self.met = channel.met
+        """As `Channel`'s."""
+        stream = channel.stream
         self._paced = stream if isinstance(stream, PacedStream) else None
         self._link: Link | None = None
         self._refused: P2PacsError | None = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 import sys
-from collections.abc import Sequence
-from typing import Final, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, cast
 
 import structlog
 import trio
 
-from p2pacs.errors import AccessError, NoSourceError, P2PacsError
+from p2pacs.errors import AccessError, NoSourceError, P2PacsError, UnavailableError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import MemberRecord, Remote
 from p2pacs.identity.node import NodeIdentity
@@ -32,6 +32,17 @@ SILENCE_SECONDS: Final = 20.0
 log = structlog.get_logger(__name__)
 
 
+class OpenTcp(Protocol):
+    """Opens a TCP connection (`p2pacs.wire.channel.channel.open_tcp`)."""
+
+    async def __call__(self, endpoint: Endpoint, *, source: str | None = None) -> trio.SocketStream:
+        """To an endpoint, from an address if there is one."""
+
+
+Meet = Callable[[MemberRecord], Awaitable[Channel]]
+"""Reaches a member that has no endpoint, or answers at none; raises `UnavailableError`."""
+
+
 class TlsTransport:
     """Opens channels; satisfies `p2pacs.mesh.interfaces.Transport`."""
 
@@ -50,6 +61,10 @@ class TlsTransport:
         self._down: Pacer | None = None
         together = READS_TOGETHER and line.gather > 0
         self._gatherer = Gatherer(line.gather) if together else None
+        self.open_tcp: OpenTcp = channel.open_tcp
+        """How connections are opened; one port may be held for all of them (`p2pacs.punch`)."""
+        self.meet: Meet | None = None
+        """Reaches members that cannot be dialled."""
 
     async def run(self) -> None:
         """Read paced channels until cancelled."""
@@ -68,12 +83,27 @@ class TlsTransport:
     async def connect(self, member: MemberRecord) -> Channel:
         """Try all endpoints of a member at once; the first finished handshake wins.
 
+        A member that none of them leads to is met by way of a neighbour.
+
         Raises:
-            NoSourceError: the member has no endpoint (it dials out only).
+            NoSourceError: the member has no endpoint (it dials out only), and was not met.
             P2PacsError: why the last endpoint could not be used.
         """
+        if not member.endpoints and self.meet is not None:
+            return await self.meet(member)
         if not member.endpoints:
             raise NoSourceError(f"{member.name} cannot be dialled; it has to dial itself")
+        try:
+            return await self._dial(member)
+        except UnavailableError as error:
+            if self.meet is None:
+                raise
+            try:
+                return await self.meet(member)
+            except UnavailableError as other:
+                raise error from other
+
+    async def _dial(self, member: MemberRecord) -> Channel:
         race = _Race()
         async with trio.open_nursery() as nursery:
             for text in member.endpoints:
@@ -88,9 +118,8 @@ class TlsTransport:
         """One endpoint; its failure is its own."""
         try:
             endpoint = Endpoint.parse(text)
-            stream, remote = await channel.connect(
-                endpoint, self._identity, member.address, source=self._source(endpoint.host)
-            )
+            tcp = await self.open_tcp(endpoint, source=self._source(endpoint.host))
+            stream, remote = await channel.secure(tcp, endpoint, self._identity, member.address)
         except P2PacsError as error:
             race.failed(error)
             return
@@ -106,25 +135,35 @@ class TlsTransport:
         race.winner = self.opened(stream, remote, endpoint.host)
         others.cancel()
 
-    def opened(self, stream: Stream, remote: Remote, host: str) -> Channel:
+    def opened(
+        self,
+        stream: Stream,
+        remote: Remote,
+        host: str,
+        *,
+        lan: bool | None = None,
+        met: bool = False,
+    ) -> Channel:
         """A channel as the mesh uses it: paced, unless the other end is on the LAN.
 
         Args:
             stream: after its handshake.
             remote: who is at its other end.
             host: where it was reached or came from, if the socket does not say.
+            lan: whether it is on the LAN; None: as the settings say.
+            met: whether a neighbour introduced the two.
         """
         sock = channel.socket_of(stream)
         notice_silence(sock)
-        address = _peer(sock, host)
-        lan = self._line.is_lan(address)
-        if lan or (self._up is None and self._down is None):
-            return Channel(BulkStream(stream), remote, lan)
+        peer, port = _ends(sock, host)
+        near = self._line.is_lan(peer.host) if lan is None else lan
+        if near or (self._up is None and self._down is None):
+            return Channel(BulkStream(stream), remote, near, peer, port, met)
         if self._gatherer is not None:  # a record of a slow line comes in many segments
             gathering = self._gatherer.stream(stream.transport_stream)
             cast("trio.SSLStream[trio.abc.Stream]", stream).transport_stream = gathering
         paced = PacedStream(BulkStream(stream), self._up, self._down, sock)
-        return Channel(paced, remote, lan)
+        return Channel(paced, remote, near, peer, port, met)
 
     def _source(self, host: str) -> str | None:
         """The local address to dial from, so that both ends see the right network."""
@@ -167,9 +206,11 @@ def _is_specific(host: str) -> bool:
         return False
 
 
-def _peer(sock: trio.socket.SocketType, fallback: str) -> str:
+def _ends(sock: trio.socket.SocketType, fallback: str) -> tuple[Endpoint, int]:
+    """The other end of a connection, and the port at this one; 0 where it has gone already."""
     try:
-        name: tuple[str, int] = sock.getpeername()
+        host, port = sock.getpeername()[:2]
+        own: int = sock.getsockname()[1]
     except OSError:
-        return fallback
-    return name[0]
+        return Endpoint(fallback, 0), 0
+    return Endpoint(host, port), own

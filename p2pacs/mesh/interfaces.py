@@ -10,6 +10,7 @@ from attrs import frozen
 
 from p2pacs.identity.directory import Directory, MemberRecord, Remote
 from p2pacs.ids import VirtualAddress
+from p2pacs.units import Endpoint
 from p2pacs.wire.messages.messages import Hello, Message, Query, Reply
 
 
@@ -21,6 +22,12 @@ class Channel:
     remote: Remote
     """Who is at its other end, and with which key: a directory that has another key ends it."""
     lan: bool
+    peer: Endpoint | None = None
+    """From where it comes, or where it was dialled; None where nobody knows (memory streams)."""
+    local_port: int = 0
+    """The port at this end; 0 where nobody knows."""
+    met: bool = False
+    """Whether a neighbour introduced the two, as none could dial the other."""
 
 
 class Transport(Protocol):

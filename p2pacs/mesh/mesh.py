@@ -8,6 +8,7 @@ is retired: it still delivers what is under way and is closed after a grace.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -78,6 +79,8 @@ class Mesh:
         """Why a member lets no link be, as was last heard; until there is one."""
         self.dials: Counter[str] = Counter()
         """How often members were dialled, by outcome: ``linked`` or ``failed``."""
+        self.apart: Callable[[VirtualAddress], bool] = lambda _: False
+        """Whether no link with a member can be for now, as neither side can be dialled."""
         self.bans = Bans()
         self.connections: dict[Connection, Remote] = {}
         """All that are open, those that wait for `Hello` and those that are retired too."""
@@ -233,7 +236,7 @@ class Mesh:
 
     async def _carry(self, record: MemberRecord, channel: Channel, dial: _Dial | None) -> None:
         connection = Connection(
-            self, self._events, record.address, channel.stream, dialled=dial is not None
+            self, self._events, record.address, channel, dialled=dial is not None
         )
         self.connections[connection] = channel.remote
         try:

@@ -191,6 +191,21 @@ class Engine:
             for member in before.union(swarm.partners):
                 self._greet(swarm, member, anyway=True)
 
+    # ------------------------------------------------------------ who takes part in what
+
+    def wanted_from(self, member: VirtualAddress) -> StudyId | None:
+        """A study that is fetched here and that this member has or fetches; None for none."""
+        return self.downloads.wanted_from(member)
+
+    def takes_part(self, study: StudyId) -> bool:
+        """Whether a study is held or fetched here."""
+        return self.downloads.get(study) is not None or self._storage.holds(study)
+
+    def partners(self, study: StudyId) -> list[VirtualAddress]:
+        """Linked members that take part in the swarm of a study."""
+        swarm = self.swarms.get(study)
+        return [] if swarm is None else list(swarm.partners)
+
     # ------------------------------------------------------------ links
 
     async def _announcer(self) -> None:

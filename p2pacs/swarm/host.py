@@ -108,6 +108,10 @@ class Host:
         self._book = book
         self.services = services
         """What the program answers."""
+        self.link_listeners: list[LinkListener] = []
+        """Told of each member that is linked, before the program (`Services.linked`) is ..."""
+        self.unlink_listeners: list[LinkListener] = []
+        """... and that no longer is."""
         self.agents: dict[VirtualAddress, str] = {}
         """The program and version that each linked member says it is."""
         self._held: frozenset[VirtualAddress] = frozenset()
@@ -224,6 +228,8 @@ class Host:
         if hello.directory_version < self._book.directory.version:
             self.tell(member, messages.DirectoryNews(self._book.raw))
         self.engine.linked(member)
+        for listener in self.link_listeners:
+            listener(member)
         if self.services.linked is not None:
             self.services.linked(member)
 
@@ -231,6 +237,8 @@ class Host:
         """It no longer is."""
         self.agents.pop(member, None)
         self.engine.unlinked(member)
+        for listener in self.unlink_listeners:
+            listener(member)
         if self.services.unlinked is not None:
             self.services.unlinked(member)
 

@@ -19,11 +19,16 @@ from p2pacs.mesh.dialling import TlsTransport
 from p2pacs.mesh.interfaces import Channel
 from p2pacs.process.listening import ListenError
 from p2pacs.process.sparse_log import Sparse
+from p2pacs.punch.door import HeldDoor
+from p2pacs.punch.held_port import TakenError, hold
+from p2pacs.punch.introducing import Introducer
+from p2pacs.punch.puncher import Puncher
 from p2pacs.swarm.host import Host, Services
 from p2pacs.swarm.studies.chunks import ChunkStorage
 from p2pacs.units import Endpoint
 from p2pacs.wire.channel import channel
 from p2pacs.wire.enrolment.serving import EnrolHandler, serve_enrolment
+from p2pacs.wire.messages.messages import MeetNow, MeetOrder, MeetQuery, Seen
 
 __all__ = ["Line", "Node", "Services"]
 
@@ -75,6 +80,18 @@ class Node:
         )
         """Links, questions and studies: what the programs use of a node."""
         self._transport.pace(self.host.uplink, self.host.downlink)
+        self._port = None if identity.address in book.directory.brokers else hold()
+        self.puncher = Puncher(
+            identity,
+            book,
+            self.host.mesh,
+            self.host.engine,
+            opened=self._transport.opened,
+            door=None if self._port is None else HeldDoor(self._port),
+            lan=line.lan,
+        )
+        """Links to members that nobody can dial; the broker is dialled, and introduces."""
+        self._wire_puncher(services)
         self.admission = Admission()
         self._told = Sparse()
 
@@ -93,6 +110,7 @@ class Node:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._transport.run)
                 nursery.start_soon(self._tell_turned_away)
+                await nursery.start(self.puncher.run)
                 await nursery.start(self.host.run)
                 if listeners:
                     nursery.start_soon(trio.serve_listeners, self._accept, listeners)
@@ -100,6 +118,30 @@ class Node:
         finally:
             unsubscribe()
             self._transport.close()
+
+    def _wire_puncher(self, services: Services) -> None:
+        mesh, puncher = self.host.mesh, self.puncher
+        services.queries[MeetQuery] = Introducer(mesh).answer
+        services.queries[MeetOrder] = puncher.order
+        services.news[MeetNow] = puncher.begin
+        services.news[Seen] = puncher.seen
+        self.host.link_listeners.append(puncher.linked)
+        self.host.unlink_listeners.append(puncher.unlinked)
+        mesh.apart = lambda member: puncher.pairs.waits(member, trio.current_time())
+        if self._port is not None:
+            self._transport.meet = puncher.connect
+            self._transport.open_tcp = self._open_tcp
+
+    async def _open_tcp(
+        self, endpoint: Endpoint, *, source: str | None = None
+    ) -> trio.SocketStream:
+        """Dial from the held port, as who is dialled tells where it sees that (`Seen`)."""
+        if self._port is not None:
+            try:
+                return await self._port.reach(endpoint, source)
+            except TakenError:
+                log.debug("dialled from another port", endpoint=str(endpoint))
+        return await channel.open_tcp(endpoint, source=source)
 
     # ------------------------------------------------------------ those who come
 

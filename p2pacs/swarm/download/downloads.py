@@ -104,6 +104,13 @@ class Downloads:
         """The download of a study that is under way, if there is one."""
         return self._running.get(study)
 
+    def wanted_from(self, member: VirtualAddress) -> StudyId | None:
+        """A study that is fetched and that this member has or fetches; None for none."""
+        for study, download in self._running.items():
+            if member in download.transfer.holders:
+                return study
+        return None
+
     def fetch(
         self,
         study: StudyId,

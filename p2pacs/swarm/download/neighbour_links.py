@@ -58,7 +58,8 @@ class NeighbourLinks:
     def seek(self, now: float) -> None:
         """Hold links to as many as are of use."""
         linked = [member for member in self._swarm.partners if member not in self._mesh.brokers]
-        for member in self._neighbours.seek(linked, now, starved=self._starved(now)):
+        starved, apart = self._starved(now), self._mesh.apart
+        for member in self._neighbours.seek(linked, now, starved=starved, apart=apart):
             self._mesh.held.keep(member)
             self._tell(member)
 

@@ -88,7 +88,12 @@ class Neighbours:
                 self._ripe[member] = now + (self._patience(member) if later else 0.0)
 
     def seek(
-        self, linked: Collection[VirtualAddress], now: float, *, starved: bool = False
+        self,
+        linked: Collection[VirtualAddress],
+        now: float,
+        *,
+        starved: bool = False,
+        apart: Callable[[VirtualAddress], bool] = lambda _: False,
     ) -> list[VirtualAddress]:
         """Whom to seek from now on, too.
 
@@ -96,6 +101,8 @@ class Neighbours:
             linked: Members that take part and are linked, whoever dialled.
             now: The present.
             starved: Nobody who is linked has what is missing.
+            apart: Whether no link can be with a member, as was found a while ago: it is sought
+                once nobody else is left.
         """
         if self._begun is None:
             self._begun = now
@@ -113,7 +120,8 @@ class Neighbours:
             member
             for member in first or self._others
             if member not in linked and member not in self.sought and now >= self._ripe[member]
-        ][: max(0, room)]
+        ]
+        found = sorted(found, key=apart)[: max(0, room)]
         self.sought.update(dict.fromkeys(found, now))
         return found
 

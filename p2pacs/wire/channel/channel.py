@@ -127,6 +127,29 @@ async def connect(
         DeadlineError: no answer in time.
     """
     tcp = await open_tcp(endpoint, source=source)
+    return await secure(tcp, endpoint, identity, expected, within=within)
+
+
+async def secure(
+    tcp: trio.SocketStream,
+    endpoint: Endpoint,
+    identity: NodeIdentity,
+    expected: VirtualAddress,
+    *,
+    within: float = deadlines.HANDSHAKE,
+) -> tuple[tls.Stream, Remote]:
+    """Make a channel of a connection that was opened to a member; as `connect`.
+
+    Args:
+        tcp: the connection.
+        endpoint: where to, for errors.
+        identity: ours.
+        expected: as `connect`'s.
+        within: seconds for the handshake.
+
+    Raises:
+        P2PacsError: as `connect`.
+    """
     context = tls.client_context(identity)
     stream = await handshake(
         tcp, context, who=str(endpoint), server_hostname=str(expected), within=within

@@ -38,6 +38,9 @@ def _up_to(most: int) -> Bound:
 
 _NUMBER = _up_to(limits.STUDY_CHUNKS - 1)
 _LIST_OF_NUMBERS = Bound(0, limits.STUDY_CHUNKS - 1, items=limits.REQUEST_NUMBERS)
+_ENDPOINT: Final = 64
+"""Characters of an address and a port: an IPv6 address in brackets has 41."""
+
 _CERTIFICATE = Bound(0, 8 * limits.KIB)
 
 ANY_INTEGER: Final = _up_to(2**63 - 1)
@@ -63,8 +66,10 @@ BOUNDS: Final[dict[str, Bound]] = {
     "Block.data": _up_to(limits.BLOCK_BYTES),
     "SegmentAnswer.data": _up_to(limits.CHUNK_BYTES),
     "Instances.series": Bound(0, limits.FRAME_BYTES, items=limits.FIND_RESULTS),
+    "delay": _up_to(10_000),
     "delegation": _exactly(limits.DELEGATION_BYTES),
     "directory": _up_to(limits.DIRECTORY_BYTES),
+    "endpoint": Bound(1, _ENDPOINT),
     "endpoints": Bound(1, 300, items=limits.ENDPOINTS),
     "entry": _up_to(limits.CHUNK_BYTES),
     "entries": Bound(0, limits.FRAME_BYTES, items=limits.CATALOGUE_PAGE),
@@ -72,11 +77,13 @@ BOUNDS: Final[dict[str, Bound]] = {
     "holders": Bound(16, 16, items=limits.HOLDERS),
     "id": ID,
     "key": _exactly(KEY_BYTES),
+    "member": _exactly(16),
     "members": Bound(16, 16, items=limits.COPIES),
     "nonce": _up_to(limits.NONCE_BYTES),
     "number": _NUMBER,
     "priority": _up_to(3),
     "numbers": _LIST_OF_NUMBERS,
+    "offer": _up_to(limits.OFFER_BYTES),
     "offset": _up_to(limits.CHUNK_BYTES),
     "proof": _up_to(limits.NONCE_BYTES),
     "protocol": _up_to(0xFFFF),
@@ -85,6 +92,7 @@ BOUNDS: Final[dict[str, Bound]] = {
     "recipients": Bound(16, 16, items=limits.RECIPIENTS),
     "records": Bound(0, 4 * limits.KIB, items=limits.AUDIT_RECORDS),
     "root": _up_to(limits.ROOT_BYTES),
+    "seen": Bound(1, _ENDPOINT),
     "segment": _up_to(limits.CHUNK_BYTES),
     "secret": _exactly(SECRET_BYTES),
     "sender": _exactly(16),
@@ -101,5 +109,6 @@ BOUNDS: Final[dict[str, Bound]] = {
     "versions": Bound(0, ANY_INTEGER.most, items=limits.COPIES),
     "why": _up_to(limits.TEXT),
     "wrapped_key": _up_to(256),
+    "yours": Bound(1, _ENDPOINT),
 }
 """By field name, or by ``Kind.field`` where the same name means two things."""

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-PROTOCOL: Final = 8
+PROTOCOL: Final = 9
 """Version in `Hello`; a member with another one is refused with a clear error."""
 
 GRANT_INFO: Final = b"p2pacs study key "
@@ -642,6 +642,79 @@ class FetchEndKept(Reply):
     """It is not fetched."""
 
     id: int
+
+
+# ---------------------------------------------------------------- meeting through a neighbour
+
+
+@_message(80)
+@frozen
+class Seen(Message):
+    """You came to me from this endpoint: what your router makes of your address."""
+
+    endpoint: str
+
+
+@_message(82)
+@frozen
+class MeetQuery(Query):
+    """To a neighbour: I cannot dial this member; introduce us."""
+
+    id: int
+    member: bytes
+    """Virtual address."""
+    offer: bytes
+    """Where I may be found, signed for that member (p2pacs/punch/offers.py)."""
+
+
+@_message(83)
+@frozen
+class Meeting(Reply):
+    """It is willing: begin to dial."""
+
+    id: int
+    offer: bytes
+    """Where the other member may be found, signed for the asker."""
+    seen: str
+    """Where I see the other member."""
+    yours: str
+    """Where I see you."""
+    delay: int
+    """Begin so many milliseconds after you read this."""
+
+
+@_message(84)
+@frozen
+class MeetOrder(Query):
+    """From a neighbour: this member asks to meet you."""
+
+    id: int
+    member: bytes
+    """Virtual address."""
+    offer: bytes
+    seen: str
+    """Where I see that member."""
+    yours: str
+    """Where I see you."""
+
+
+@_message(85)
+@frozen
+class MeetAccepted(Reply):
+    """I am willing, and begin when you say so (`MeetNow`)."""
+
+    id: int
+    offer: bytes
+    """Where I may be found, signed for that member."""
+
+
+@_message(86)
+@frozen
+class MeetNow(Message):
+    """From a neighbour: begin to dial this member so many milliseconds after you read this."""
+
+    member: bytes
+    delay: int
 
 
 # ---------------------------------------------------------------- enrolment (its own channel)

@@ -7,12 +7,13 @@ import trio
 import trio.testing
 
 from p2pacs.errors import LinkClosedError
-from p2pacs.identity.directory import Role
+from p2pacs.identity.directory import Remote, Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.line.line import Line
 from p2pacs.line.paced import PacedStream
 from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.connection import BLOCK_ENVELOPE, Connection
+from p2pacs.mesh.interfaces import Channel
 from p2pacs.wire.messages.codec import encode
 from p2pacs.wire.messages.messages import Block, Ping
 from tests.simulation.world import SimMember, open_world, paced
@@ -51,7 +52,11 @@ async def test_before_it_is_open_nothing_can_be_sent(autojump_clock: Clock, tmp_
         here, _ = trio.testing.memory_stream_pair()
         up = CountedPacer(800_000)
         paced = PacedStream(here, up, None)
-        connection = Connection(broker.host.mesh, broker.host, broker.address, paced, dialled=True)
+        remote = Remote(broker.address, bytes(32))
+        channel = Channel(paced, remote, lan=False)
+        connection = Connection(
+            broker.host.mesh, broker.host, broker.address, channel, dialled=True
+        )
         assert connection.paced
         assert not connection.idle
         connection.send_block(Block(bytes(16), 0, 0, 8192, bytes(8192)))

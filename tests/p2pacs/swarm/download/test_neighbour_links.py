@@ -29,6 +29,9 @@ class FakeMesh:
     def held(self) -> "FakeMesh":
         return self
 
+    def apart(self, member: VirtualAddress) -> bool:
+        return False
+
     def keep(self, member: VirtualAddress) -> None:
         self.kept.append(member)
 

@@ -1,0 +1,1 @@
+"""Links through NAT: members that nobody can dial meet by way of a common neighbour."""
