@@ -16,7 +16,7 @@ from typing import Final
 
 from attrs import define, frozen
 
-from p2pacs.punch.addresses import Target, Nearness
+from p2pacs.punch.addresses import Nearness, Target
 
 
 @frozen

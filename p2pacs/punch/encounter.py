@@ -8,7 +8,7 @@ from attrs import frozen
 
 from p2pacs.identity.directory import MemberRecord
 from p2pacs.phrases import Phrase
-from p2pacs.punch.addresses import Target, Nearness, same_host
+from p2pacs.punch.addresses import Nearness, Target, same_host
 from p2pacs.punch.offers import MeetingOffer
 from p2pacs.punch.pairs import hopeless, why_not
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from contextlib import suppress
 from typing import Final
 
@@ -145,7 +146,7 @@ class _Answers:
 
 def hold() -> HeldPort | None:
     """Any free port; None where ports cannot be shared by sockets."""
-    if not hasattr(socket, "SO_REUSEPORT"):
+    if sys.platform == "win32":
         return None
     kept: list[socket.socket] = []
     number = 0
@@ -166,7 +167,8 @@ def _shared(family: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if sys.platform != "win32":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     return sock

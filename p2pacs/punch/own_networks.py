@@ -30,7 +30,7 @@ Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 def interfaces() -> tuple[Interface, ...]:
     """Addresses, with their networks, that are neither loopback nor link-local."""
-    found = _ipv4_and_ipv6() if sys.platform == "linux" else iter(())
+    found = _ipv4_and_ipv6()
     return tuple(one for one in found if not (one.ip.is_loopback or one.ip.is_link_local))
 
 
@@ -44,6 +44,8 @@ def parse_if_inet6(text: str) -> Iterator[ipaddress.IPv6Interface]:
 
 
 def _ipv4_and_ipv6() -> Iterator[Interface]:
+    if sys.platform != "linux":
+        return
     import fcntl  # noqa: PLC0415 - not on every system
 
     try:

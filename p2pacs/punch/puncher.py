@@ -68,7 +68,6 @@ NEIGHBOURS_ASKED: Final = 4
 JUST_LINKED_SECONDS: Final = 10.0
 """A member with a link so young is not met: it asked before it had it."""
 
-CANNOT: Final = "%(member)s cannot be reached: %(why)s"
 NO_PORT: Final = Phrase("it dials out only, and this machine cannot share a port between sockets")
 NO_STUDY: Final = Phrase("it dials out only, and there is no study that both take part in")
 NO_NEIGHBOUR: Final = Phrase("it dials out only, and no member is linked with both of us")
@@ -373,4 +372,6 @@ class Puncher:
 
 
 def _cannot(record: MemberRecord, why: Phrase) -> NoSourceError:
-    return NoSourceError(Phrase(CANNOT, member=record.name, why=why))
+    return NoSourceError(
+        Phrase("%(member)s cannot be reached: %(why)s", member=record.name, why=why)
+    )

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from p2pacs.limits import CANDIDATES
 from p2pacs.punch.addresses import (
     IPV6_DIALLED,
+    Nearness,
     Surroundings,
     Target,
-    Nearness,
     literal,
     same_host,
     targets,

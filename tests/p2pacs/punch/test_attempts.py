@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pacs.punch.addresses import Target, Nearness
+from p2pacs.punch.addresses import Nearness, Target
 from p2pacs.punch.attempts import TUNING, Attempts
 from p2pacs.units import Endpoint
 

@@ -2,7 +2,7 @@ from attrs import evolve
 
 from p2pacs.identity.directory import MemberRecord, Role
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.punch.addresses import Target, Nearness
+from p2pacs.punch.addresses import Nearness, Target
 from p2pacs.punch.encounter import NO_ADDRESS, Encounter
 from p2pacs.punch.nat import Nat
 from p2pacs.punch.offers import MeetingOffer

@@ -11,7 +11,7 @@ import trio.testing
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import VirtualAddress
-from p2pacs.punch.addresses import Target, Nearness
+from p2pacs.punch.addresses import Nearness, Target
 from p2pacs.punch.attempts import Attempts, AttemptsTuning
 from p2pacs.punch.door import HeldDoor
 from p2pacs.punch.held_port import hold
