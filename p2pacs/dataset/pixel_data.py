@@ -126,6 +126,11 @@ class NativePixels:
     word: int = 1
     """Bytes whose order is to be turned round."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a frame is bytes as they lie."""
+        return self.word == 1 and self.bits % 8 == 0
+
     def read(self, frame: int) -> Reading[bytes]:
         """See `PixelData.read`. A frame that begins within a byte is shifted to begin one, and its
         last byte is filled with zeros."""

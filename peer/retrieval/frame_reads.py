@@ -13,7 +13,7 @@ from attrs import frozen
 from p2pacs.dataset.elements import attributes_of
 from p2pacs.dataset.header import DEFLATED, EXPLICIT, required_header
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.pixel_data import PixelData, Reading, find_pixel_data, run
+from p2pacs.dataset.pixel_data import NativePixels, PixelData, Reading, find_pixel_data, run
 from p2pacs.errors import BrokenInstanceError
 from p2pacs.limits import HEADER_READ_BYTES, INFLATED_BYTES, MIB
 from p2pacs.study.excerpt import Excerpts
@@ -81,7 +81,11 @@ class _InMemory:
         return len(self.data)
 
     async def run(self, reading: Reading[T]) -> T:
-        return await trio.to_thread.run_sync(run, reading, lambda first, end: self.data[first:end])
+        return await trio.to_thread.run_sync(run, reading, self.bytes_of)
+
+    def bytes_of(self, first: int, end: int) -> bytes:
+        """Some of them."""
+        return self.data[first:end]
 
 
 class InstanceFrames:
@@ -110,7 +114,11 @@ class InstanceFrames:
             CodingError: it does not come out exact.
             UnavailableError: what is missing did not come.
         """
-        return await self._source.run(self._pixels.read(frame - 1))
+        reading, source = self._pixels.read(frame - 1), self._source
+        is_plain = isinstance(self._pixels, NativePixels) and self._pixels.is_plain
+        if is_plain and isinstance(source, _InMemory) and source.size <= _SMALL:
+            return run(reading, source.bytes_of)  # a thread takes longer to be woken
+        return await source.run(reading)
 
 
 class FrameReads:

@@ -72,8 +72,9 @@ class PiecesAnswer(Response):
         """Answer."""
         await send(_start(self))
         if scope["method"] != "HEAD":
+            send_body = body_sender(scope, send)
             for piece in self._pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send_body(piece)
         await send({"type": "http.response.body"})
 
 
