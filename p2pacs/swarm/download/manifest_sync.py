@@ -67,6 +67,8 @@ AskHolder = Callable[[VirtualAddress], Awaitable[bool]]
 class _Coming:
     """A segment that was asked for."""
 
+    chosen: bool = False
+    """Whether it is known whom to ask, who is busy from then on."""
     over: bool = False
     segment: Segment | None = None
     """None if nobody gave it."""
@@ -234,16 +236,18 @@ class ManifestSync:
         coming = dict[int, _Coming]()
 
         async def get(number: int) -> None:
-            coming[number].segment = await self._segment(root, number)
-            coming[number].over = True
+            one = coming[number]
+            one.segment = await self._segment(root, number, one)
+            one.over = True
             self._listing.ring()
 
         async with trio.open_nursery() as nursery:
             while missing:
                 for number in islice(missing, self._tuning.segments_ahead):
                     in_turn = number == missing[0]
+                    before = sum(not one.chosen for one in coming.values())
                     if number not in coming and (
-                        in_turn or self._holders.can_be_had(root, number, self._busy)
+                        in_turn or self._holders.can_be_had(root, number, self._busy, before)
                     ):
                         coming[number] = _Coming()
                         nursery.start_soon(get, number)
@@ -259,7 +263,7 @@ class ManifestSync:
                     return segment is not None
         return True
 
-    async def _segment(self, root: Root, number: int) -> Segment | None:
+    async def _segment(self, root: Root, number: int, coming: _Coming) -> Segment | None:
         """A segment, from the store or from any partner."""
         segment_id = root.segments[number]
 
@@ -278,8 +282,9 @@ class ManifestSync:
             return False
 
         held = await self._chunks.segment(segment_id)
+        holders = [] if held is not None else self._holders.to_ask(root, number, self._busy)
+        coming.chosen = True
         if held is None:
-            holders = self._holders.to_ask(root, number, self._busy)
             await self._first(segment_id, holders, ask)
             held = await self._chunks.segment(segment_id)
         return load_segment(held, root, number) if held is not None else None

@@ -108,17 +108,27 @@ class SegmentHolders:
         asked = found[True] or found[False]
         return sorted(asked, key=lambda member: (member in brokers and others, member in busy))
 
-    def can_be_had(self, root: Root, number: int, busy: Collection[VirtualAddress]) -> bool:
+    def can_be_had(
+        self, root: Root, number: int, busy: Collection[VirtualAddress], before: int = 0
+    ) -> bool:
         """Whether a partner must have a segment, and is not asked for another one: segments that
-        are asked for ahead come over several lines."""
+        are asked for ahead come over several lines.
+
+        Args:
+            root: The newest.
+            number: Of the segment.
+            busy: Who is asked for another one just now.
+            before: So many others are about to be asked for, of whom is not chosen yet.
+        """
         now = trio.current_time()
-        return any(
+        free = sum(
             member not in busy
             and member not in self._mesh.brokers
             and not self._is_spared(member, now)
             for member in self._swarm.partners
             if self._must_have(member, root, number)
         )
+        return free > before
 
     def _is_spared(self, member: VirtualAddress, now: float) -> bool:
         """Whether a member sends the study, and a broker that takes part may be asked."""

@@ -2,6 +2,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 import trio
 import trio.testing
 from attrs import define, field
@@ -145,8 +146,9 @@ class Silent:
         await trio.sleep(timeout)
 
 
+@pytest.mark.parametrize("together", [True, False])
 async def test_segments_that_are_asked_for_at_once_come_from_different_members(
-    autojump_clock: Clock, tmp_path: Path
+    autojump_clock: Clock, tmp_path: Path, together: bool
 ) -> None:
     """Three lines carry a list in a third of the time: all of it was asked of the nearest one, as
     who was chosen was not known to be busy before it was asked."""
@@ -158,15 +160,24 @@ async def test_segments_that_are_asked_for_at_once_come_from_different_members(
         swarm = StudySwarm(study.id, {})
         members = [VirtualAddress(b"\xfd" + bytes([number] * 15)) for number in range(1, 4)]
         links = {member: Silent() for member in members}
-        for member in members:
-            swarm.partners[member] = Partner(1, Bitfield(range(1200)), fetching=False)
         mesh = cast("Mesh", SimpleNamespace(me=bytes(16), brokers=set(), links=links, name=str))
         chunks = await hospital.store.study(study.id)
         first = study.list.segment(0)
         await chunks.put_segment(ChunkId.of(first), first)
         sync = ManifestSync(swarm, chunks, mesh, world.key.public, lambda: None)
         await sync.accept(root)
+
+        async def join(*some: VirtualAddress) -> list[int]:
+            for member in some:
+                swarm.partners[member] = Partner(1, Bitfield(range(1200)), fetching=False)
+                sync.notice(member, 1)
+            await trio.sleep(TUNING.hedge_seconds / 8)
+            return [len(link.asked) for link in links.values()]
+
+        if together:
+            await join(*members)
         nursery.start_soon(sync.run)
-        await trio.sleep(TUNING.hedge_seconds / 2)
-        assert [len(link.asked) for link in links.values()] == [1, 1, 1]
+        if not together:  # who is there first is not asked for all, as others come in a moment
+            assert await join(members[0]) == [1, 0, 0]
+        assert await join(*members[1:]) == [1, 1, 1]
         nursery.cancel_scope.cancel()
