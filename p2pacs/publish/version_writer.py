@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
 
 import trio
 from attrs import frozen
@@ -129,7 +130,9 @@ class VersionWriter:
         Raises:
             DiskFullError: no room, and nothing could be recycled; versions before are intact.
         """
-        batch = await trio.to_thread.run_sync(self._builder.cut)
+        # What is not cut for its size may be all there is: a source tells only later.
+        last = complete or self._builder.pending_bytes < CUT_BYTES
+        batch = await trio.to_thread.run_sync(partial(self._builder.cut, last=last))
         self._uncut = False
         root = self._builder.root(complete=complete)
         if root.version == self._progress.version:

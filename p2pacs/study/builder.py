@@ -193,8 +193,11 @@ class StudyBuilder:
         """Say what is missing from the next version on."""
         self._left_out = left_out
 
-    def cut(self) -> Cut:
+    def cut(self, *, last: bool = False) -> Cut:
         """Close the runs of blobs, append an index part for what is new, hand out the chunks.
+
+        Args:
+            last: whether the study ends with it, as far as that is known.
 
         Raises:
             BusyError: the study has as many index parts as it may have.
@@ -205,7 +208,7 @@ class StudyBuilder:
         if len(self._parts) >= INDEX_PARTS:
             raise BusyError(f"study {self._root.study.short} has reached {INDEX_PARTS} index parts")
         first_blob, first_chunk = len(self._index.blobs), len(self._chunks)
-        closed, entries = self._drafts.close(first_blob, first_chunk)
+        closed, entries = self._drafts.close(first_blob, first_chunk, ends=last)
         part = IndexPart(first_blob, closed.columns, entries, tuple(self._withdrawn), left_out)
         self._withdrawn = []
         self._index.add(part)

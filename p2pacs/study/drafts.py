@@ -168,17 +168,20 @@ class Drafts:
         keys = (key_of(digest, Kind.FRAME, HTJ2K_NEXT, level) for level in _COARSE_FIRST)
         return [self._places[key] for key in keys if key in self._places]
 
-    def close(self, first_blob: int, first_chunk: int) -> tuple[Closed, tuple[InstanceEntry, ...]]:
+    def close(
+        self, first_blob: int, first_chunk: int, *, ends: bool = False
+    ) -> tuple[Closed, tuple[InstanceEntry, ...]]:
         """Close the runs, and begin anew.
 
         Args:
             first_blob: number of the first new blob.
             first_chunk: number of the first new chunk.
+            ends: whether the study ends with it, as far as that is known.
 
         Returns:
             What the study gets, and the instances.
         """
-        closed = self._runs.close(first_blob, first_chunk)
+        closed = self._runs.close(first_blob, first_chunk, ends=ends)
         self._places.update(zip(closed.keys, count(first_blob)))
         entries = tuple(draft.finished(closed) for draft in self._drafts.values())
         self._drafts, self._entry_bytes = {}, 0

@@ -83,6 +83,7 @@ class Engine:
             is_origin=lambda swarm: (
                 mesh.me in mesh.brokers if swarm.sender is None else swarm.sender == mesh.me
             ),
+            is_broker=lambda member: member in mesh.brokers,
         )
         self.downloads = Downloads(
             mesh,
@@ -133,6 +134,8 @@ class Engine:
         for member in swarm.partners.keys() - swarm.told:  # it waits for the first version
             swarm.join(member)
         swarm.push_root(raw)
+        for partner in swarm.partners.values():  # who waited for the first list is about to have it
+            partner.fetching = partner.fetching or partner.priority > 0
         swarm.gained(n for n in range(before, root.chunks) if n in chunks.have)
         self._fresh()
 

@@ -47,7 +47,7 @@ class ManifestTuning:
     it."""
     hedge_seconds: float = 1.5
     """Who has not answered after this long is not waited for: the next one is asked, too."""
-    retry_seconds: float = 0.5
+    retry_seconds: float = 0.2
     """When nobody gave a segment, they are asked again after this long, as far as it is their time
     (`SegmentTuning`)."""
     segments_ahead: int = 4

@@ -19,9 +19,10 @@ from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, StudySwarm
 class SegmentTuning:
     """Who is left alone for how long."""
 
-    retry_seconds: float = 0.5
+    retry_seconds: float = 0.2
     """A member that did not give a segment is not asked for it again for this long, doubled each
-    time (two members that both lacked one asked each other every 2 ms) ..."""
+    time (two members that both lacked one asked each other every 2 ms; a broker that is about to
+    get one of the study's sender has it a moment later) ..."""
     retry_limit: float = 8.0
     """... up to this."""
     spare_seconds: float = 2.0

@@ -198,6 +198,11 @@ class Offers:
         pause = self._pauses.get(key)
         return key not in self._open and (pause is None or now >= pause.until)
 
+    def is_prompt(self, member: VirtualAddress, study: StudyId, now: float) -> bool:
+        """Whether a partner may be offered something, or answers soon."""
+        waiting = self._open.get((member, study))
+        return self.ready(member, study, now) or (waiting is not None and now < waiting.slow)
+
     def is_open(self, member: VirtualAddress, study: StudyId) -> bool:
         """Whether a partner has an offer that it has not answered, and likely will."""
         return (member, study) in self._open

@@ -211,7 +211,7 @@ class StudySwarm:
             log.warning("chunks asked for again and again", member=str(member))
 
     def only_here(self, promised: Iterable[int], asked: Collection[VirtualAddress]) -> Bitfield:
-        """Chunks that no partner has, or is about to get from here.
+        """Chunks of the newest root here that no partner has, or is about to get from here.
 
         Args:
             promised: what partners chose.
@@ -221,7 +221,10 @@ class StudySwarm:
             return Bitfield()
         others = [partner.has for partner in self.partners.values()]
         advised = chain.from_iterable(self.partners[one].hinted for one in asked)
-        return self.chunks.have.beyond(*others, Bitfield(promised), Bitfield(advised))
+        alone = self.chunks.have.beyond(*others, Bitfield(promised), Bitfield(advised))
+        for number in range(self.listed, alone.highest + 1):  # in the store, and not announced yet
+            alone.discard(number)
+        return alone
 
     def partner_gained(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
         """A partner has more chunks: it says so, or they were sent to it."""

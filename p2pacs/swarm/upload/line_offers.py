@@ -39,6 +39,9 @@ class PacedSenderTuning:
     careful_seconds: float = 0.2
     """... but this much, a chunk of a slow line, to a member that is at its beginning, and so
     begins to give, or near its end, where choosing late counts most (`StudySwarmTuning`)."""
+    end_seconds: float = 1.0
+    """The last so many seconds of a study that is sent home go to the broker, who passes them on:
+    what it gets by way of others comes later, and the PACS still has to store it."""
     typical_chunk: float = 32.0 * KIB
     """What a chunk is taken for before one was sent; then the average ..."""
     chunks_averaged: int = 16
@@ -75,6 +78,7 @@ class LineOffers:
         *,
         seed: bytes,
         is_origin: Callable[[StudySwarm], bool],
+        is_broker: Callable[[VirtualAddress], bool],
         tuning: PacedSenderTuning,
     ) -> None:
         """Nothing is offered before `make`.
@@ -86,6 +90,7 @@ class LineOffers:
             work: What is promised.
             seed: What makes the choices of this host its own.
             is_origin: Whether to offer of a study only what no other member has.
+            is_broker: Whether a study that is sent goes home by way of this member.
             tuning: How much is offered, and how far ahead.
         """
         self._links = links
@@ -93,6 +98,7 @@ class LineOffers:
         self._uplink = uplink
         self._work = work
         self._is_origin = is_origin
+        self._is_broker = is_broker
         self._tuning = tuning
         self.open = Offers(seed)
         """What was offered and is not answered yet."""
@@ -176,11 +182,26 @@ class LineOffers:
         """The partners that fetch something and take what comes."""
         stuck = {one.member for one in self._work.queue if not self._work.moves(one.member, now)}
         for swarm in self._swarms:
+            only = self._takes_end(swarm, now)
             for member, partner in swarm.partners.items():
-                if partner.fetching and member not in stuck:
+                if partner.fetching and member not in stuck and only in (None, member):
                     link = self._links.get(member)
                     if link is not None and link.paced:
                         yield _Fetching(member, swarm, partner)
+
+    def _takes_end(self, swarm: StudySwarm, now: float) -> VirtualAddress | None:
+        """The broker, if it takes all that is left to give of a study that is sent from here; None:
+        whoever lacks something."""
+        if swarm.sender is None or swarm.chunks is None or not self._is_origin(swarm):
+            return None
+        for member, partner in swarm.partners.items():
+            link = self._links.get(member)
+            if self._is_broker(member) and partner.fetching and link is not None and link.paced:
+                most = self._uplink.rate * self._tuning.end_seconds
+                sizes = accumulate(map(swarm.chunks.size, self._only_here(swarm)), initial=0)
+                is_end = all(size <= most for size in sizes)
+                return member if is_end and self.open.is_prompt(member, swarm.study, now) else None
+        return None
 
     def _target(self, one: _Fetching) -> OfferTarget:
         swarm, member, partner = one.swarm, one.member, one.partner

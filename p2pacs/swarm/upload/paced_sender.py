@@ -37,6 +37,7 @@ class PacedSender:
         *,
         seed: bytes,
         is_origin: Callable[[StudySwarm], bool],
+        is_broker: Callable[[VirtualAddress], bool] = lambda _: False,
         tuning: PacedSenderTuning = TUNING,
     ) -> None:
         """Nothing is sent before `run`.
@@ -49,6 +50,7 @@ class PacedSender:
             sent: Is told what went to whom.
             seed: What makes the choices of this host its own.
             is_origin: Whether to offer of a study only what no other member has.
+            is_broker: Whether a study that is sent goes home by way of this member.
             tuning: How much is offered, and how far ahead.
         """
         self._links = links
@@ -67,6 +69,7 @@ class PacedSender:
             self._work,
             seed=seed,
             is_origin=is_origin,
+            is_broker=is_broker,
             tuning=tuning,
         )
         self._bell = Bell()

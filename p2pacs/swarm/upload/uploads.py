@@ -36,6 +36,7 @@ class Uploads:
         *,
         seed: bytes,
         is_origin: Callable[[StudySwarm], bool],
+        is_broker: Callable[[VirtualAddress], bool],
     ) -> None:
         """Nothing is sent before `run`.
 
@@ -46,6 +47,7 @@ class Uploads:
             uplink: The budget of the host's line; None for no limit.
             seed: What makes the choices of this host its own.
             is_origin: Whether this host sends of a study only what no other has.
+            is_broker: Whether a study that is sent goes home by way of this member.
         """
         self._links = links
         self._chunks = chunks
@@ -62,6 +64,7 @@ class Uploads:
                 self._count,
                 seed=seed,
                 is_origin=is_origin,
+                is_broker=is_broker,
             )
         self._refused: Counter[VirtualAddress] = Counter()
         self.bytes_sent: dict[VirtualAddress, int] = {}

@@ -2,16 +2,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.limits import INDEX_PARTS
-from p2pacs.publish.schedule import CUT_BYTES, CUT_SECONDS, CutSchedule
+from p2pacs.publish.schedule import CUT_BYTES, CUT_SECONDS, SECOND_SECONDS, CutSchedule
 
 
-def test_the_first_cut_is_at_once_and_the_next_after_a_second() -> None:
+def test_the_first_cut_is_at_once_the_next_soon_and_then_each_after_a_second() -> None:
     schedule = CutSchedule(100.0)
     assert schedule.is_due(100.0, 1)
     schedule.cut(100.0)
     assert not schedule.is_due(100.5, 1)
-    assert schedule.due == 100.0 + CUT_SECONDS
-    assert schedule.is_due(101.0, 1)
+    assert schedule.due == 100.0 + SECOND_SECONDS
+    assert schedule.is_due(100.7, 1)
+    schedule.cut(101.0)
+    assert schedule.due == 101.0 + CUT_SECONDS
 
 
 def test_much_waiting_is_cut_whatever_the_time() -> None:
@@ -45,4 +47,4 @@ def test_what_is_put_off_is_looked_at_again_after_its_pause() -> None:
     assert schedule.due == 5.0 + CUT_SECONDS
     schedule.cut(10.0)
     schedule.later(11.0)
-    assert schedule.due == 11.0 + CUT_SECONDS
+    assert schedule.due == 11.0 + SECOND_SECONDS

@@ -5,7 +5,7 @@ from p2pacs.ids import ChunkId
 from p2pacs.study.blobs import BlobRun, BlobTable
 from p2pacs.study.codecs import RAW, ZSTD_WITH
 from p2pacs.study.coding import CodedBlob, digest_of
-from p2pacs.study.runs import SMALL_BYTES, Closed, OpenRuns
+from p2pacs.study.runs import END_BLOB, SMALL_BYTES, Closed, OpenRuns
 from p2pacs.study.seal import open_chunk
 from p2pacs.study.split import Kind
 from tests.p2pacs.study.samples import KEY
@@ -34,16 +34,17 @@ def contents(closed: Closed, first_blob: int, first_chunk: int) -> list[bytes]:
     st.integers(1, 30),
     st.integers(0, 1000),
     st.booleans(),
+    st.booleans(),
 )
 def test_everything_lies_where_the_columns_say(
-    blobs: list[tuple[int, bytes]], plain_bytes: int, first: int, begins: bool
+    blobs: list[tuple[int, bytes]], plain_bytes: int, first: int, begins: bool, ends: bool
 ) -> None:
     runs = OpenRuns(KEY, plain_bytes, begins=begins)
     places = [runs.add(blob(content, level)) for level, content in blobs]
     assert runs.pending_bytes == sum(len(content) for _, content in blobs)
     assert all(place < 0 for place in places)
     most = runs.chunks_with(0, 0)
-    closed = runs.close(0, first)
+    closed = runs.close(0, first, ends=ends)
     assert len(closed.chunks) <= most
     assert runs.pending_bytes == 0
     assert sorted(map(closed.number, places)) == list(range(len(blobs)))
@@ -53,6 +54,7 @@ def test_everything_lies_where_the_columns_say(
         assert laid[number] == content
         assert closed.keys[number] == blob(content, level).key
     levels = [run.level for run in closed.columns.runs]
+    levels = list(dict.fromkeys(levels)) if ends else levels
     assert levels == sorted({level for level, _ in blobs}, reverse=True)
     assert all(ChunkId.of(data) == chunk for chunk, data in closed.chunks)
     assert {len(data) for _, data in closed.chunks} <= set(range(17, plain_bytes + 17))
@@ -82,11 +84,35 @@ def test_dictionaries_by_number() -> None:
     assert closed.columns.base == bytes.fromhex("0000000b 00000004")
 
 
-def test_full_chunks_are_sealed_at_once() -> None:
+def test_full_chunks_are_sealed_once_the_next_blob_is_there() -> None:
     runs = OpenRuns(KEY, 10, begins=False)
     runs.add(blob(bytes(25)))
+    runs.add(blob(bytes(1)))
     (run,) = runs._runs.values()
-    assert (len(run.sealed), len(run.open)) == (2, 5)
+    assert (len(run.sealed), len(run.open)) == (2, 6)
+
+
+def test_a_study_ends_with_small_chunks() -> None:
+    runs = OpenRuns(KEY, 32_624, begins=False)
+    blobs = [blob(bytes([number]) * 100_000) for number in range(3)]
+    places = [runs.add(one) for one in blobs]
+    runs.add(blob(b"preview" * 10_000, 2))
+    closed = runs.close(0, 0, ends=True)
+    spans = [(run.level, run.plain_bytes, run.blobs) for run in closed.columns.runs]
+    assert spans == [(2, SMALL_BYTES, 1), (0, 32_624, 2), (0, SMALL_BYTES, 1)]
+    assert [len(data) for _, data in closed.chunks[-13:]] == [8192] * 12 + [
+        100_000 - 12 * 8176 + 16
+    ]
+    laid = contents(closed, 0, 0)
+    assert [laid[closed.number(place)] for place in places] == [one.coded for one in blobs]
+
+
+def test_of_a_study_that_ends_with_one_blob_all_is_small_unless_it_is_large() -> None:
+    runs = OpenRuns(KEY, 32_624, begins=False)
+    runs.add(blob(bytes(100_000)))
+    assert runs.close(0, 0, ends=True).columns.runs == (BlobRun(0, SMALL_BYTES, 1, 0),)
+    runs.add(blob(bytes(END_BLOB + 1)))
+    assert runs.close(1, 13, ends=True).columns.runs == (BlobRun(13, 32_624, 1, 0),)
 
 
 def test_a_study_begins_with_small_chunks_and_so_do_its_coarse_levels() -> None:

@@ -112,7 +112,9 @@ class Member:
 class PacedLine:
     """The line, the studies that are here, and the partners."""
 
-    def __init__(self, nursery: trio.Nursery, *, rate: int, origin: bool) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, *, rate: int, origin: bool, broker: int | None = None
+    ) -> None:
         self.nursery = nursery
         self.pacer = Pacer(rate * 8, NO_OVERHEAD)
         self.members: dict[VirtualAddress, Member] = {}
@@ -128,6 +130,7 @@ class PacedLine:
             lambda member, size: None,
             seed=b"seed",
             is_origin=lambda swarm: origin,
+            is_broker=lambda member: member[-1] == broker,
         )
 
     async def study(
@@ -167,11 +170,11 @@ class PacedLine:
 
 @asynccontextmanager
 async def paced_line(
-    chunks: int = 64, *, rate: int = RATE, origin: bool = False
+    chunks: int = 64, *, rate: int = RATE, origin: bool = False, broker: int | None = None
 ) -> AsyncIterator[PacedLine]:
     """A line that sends, with one study."""
     async with trio.open_nursery() as nursery:
-        line = PacedLine(nursery, rate=rate, origin=origin)
+        line = PacedLine(nursery, rate=rate, origin=origin, broker=broker)
         await line.study(chunks)
         nursery.start_soon(line.sender.run)
         yield line

@@ -265,6 +265,13 @@ async def test_what_only_we_have() -> None:
     assert list(swarm.only_here([4], [])) == [2, 3]
 
 
+async def test_what_no_root_names_yet_is_not_offered() -> None:
+    swarm, _ = circle_of(A)
+    await holding(swarm, 5)
+    swarm.listed = 3
+    assert list(swarm.only_here([], [])) == [0, 1, 2]
+
+
 def test_a_partner_that_gains_is_remembered() -> None:
     swarm, _ = circle_of(A)
     swarm.partner_gained(A, [1, 2])

@@ -9,18 +9,28 @@ import trio
 import trio.testing
 
 from p2pacs.identity.directory import Role
-from p2pacs.ids import ChunkId
+from p2pacs.ids import ChunkId, VirtualAddress
 from p2pacs.limits import KIB
 from p2pacs.line.line import Line
 from p2pacs.line.pacing import NO_OVERHEAD
 from p2pacs.swarm.scheduling.offers import TUNING as OFFERS
 from p2pacs.swarm.studies.study_swarm import TUNING as STUDY
 from p2pacs.wire.messages.messages import Offer
-from tests.p2pacs.swarm.partners import CHUNK, CT, RATE, Member, as_advised, nothing, paced_line
+from tests.p2pacs.swarm.partners import (
+    CHUNK,
+    CT,
+    RATE,
+    Member,
+    PacedLine,
+    as_advised,
+    nothing,
+    paced_line,
+)
 from tests.simulation.nic import Nic
 from tests.simulation.world import Study, adsl, fetched, open_world, paced
 
 Clock = trio.testing.MockClock
+SENDER = VirtualAddress(b"\xfd" + bytes(15))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +115,35 @@ async def test_an_origin_advises_no_two_partners_the_same(autojump_clock: Clock)
         received = [number for member in members for number in member.received]
         assert sorted(received) == list(range(40))
         assert all(member.received for member in members)
+
+
+async def sent_home(line: PacedLine) -> None:
+    """A study of 40 chunks that is sent from here."""
+    swarm = await line.study(0)
+    assert swarm.chunks is not None
+    for number in range(40):
+        await swarm.chunks.put(number, ChunkId(bytes(32)), bytes(CHUNK))
+    swarm.listed, swarm.sender = 40, SENDER
+
+
+async def test_the_end_of_what_is_sent_home_goes_to_the_broker(autojump_clock: Clock) -> None:
+    async with paced_line(0, origin=True, broker=1) as line:
+        await sent_home(line)
+        broker, other = (line.add(number, answer=advice_alone) for number in (1, 2))
+        await trio.sleep(40 * CHUNK / RATE + 1)
+        assert sorted([*broker.received, *other.received]) == list(range(40))
+        end = set(range(40 - RATE // CHUNK, 40))
+        assert other.received
+        assert not end & set(other.received)
+
+
+async def test_a_broker_that_does_not_answer_holds_up_nobody(autojump_clock: Clock) -> None:
+    async with paced_line(0, origin=True, broker=1) as line:
+        await sent_home(line)
+        line.add(1, answer=None)
+        other = line.add(2, answer=advice_alone)
+        await trio.sleep(40 * CHUNK / RATE + 2 * OFFERS.answer_seconds)
+        assert {*range(30, 40)} <= {*other.received}
 
 
 async def test_an_origin_gives_index_parts_first_and_offers_what_fits_in_its_time(
