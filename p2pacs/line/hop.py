@@ -47,7 +47,6 @@ class HopTuning:
     """The median of so many trips counts: one late answer is none of the queue's."""
     fresh_seconds: float = 1.0
     sparing_fresh_seconds: float = 3.5
-    member_fresh_seconds: float = 1.5
     """What was seen longer ago says nothing of now."""
     base_seconds: float = 60.0
     """The least trip of the last one or two such times is one without a queue."""
@@ -133,11 +132,7 @@ class Hop:
 
     def _judge(self, now: float, *, answered: bool) -> None:
         tuning = self.tuning
-        if (
-            self.sparing
-            and self._sparing_since
-            and (now - self._sparing_since > tuning.sparing_seconds)
-        ):
+        if self.sparing and now - self._sparing_since > tuning.sparing_seconds:
             self.sparing = False
             self.judged.clear()
         self.judged.append(answered)

@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from ipaddress import IPv6Address, ip_address
@@ -103,9 +103,6 @@ class ProbedLine(Protocol):
     def route(self, seconds: float) -> Route | None:
         """A link that something went over in the last seconds; None if nothing did."""
 
-    def remotes(self, local: str) -> Collection[str]:
-        """Where links lead from this address of the host."""
-
     def charge(self, size: float) -> None:
         """These bytes go over it now."""
 
@@ -183,10 +180,9 @@ class _Prober:
         try:
             while (route := line.route(IDLE_SECONDS)) and route.local == self._route.local:
                 self._read(hops)  # nothing counts as lost that is here already
-                hops.members.take(line.remotes(route.local))
                 now = trio.current_time()
                 for probe in hops.probes(now):
-                    line.charge(self._send(probe, probe.member or route.remote))
+                    line.charge(self._send(probe, route.remote))
                 jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
                 await trio.sleep(hops.interval(now) * jitter)
         finally:
@@ -235,7 +231,7 @@ class _Prober:
         if error.exceeded:
             hops.answered(port, error.address, arrival)
         elif error.reached:
-            hops.reached(port, error.address, arrival)
+            hops.reached(port)
 
     def _read_echoes(self, ping: socket.socket, hops: HopTrips) -> None:
         if sys.platform != "linux":  # as above

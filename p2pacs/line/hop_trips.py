@@ -18,19 +18,11 @@ from typing import Final
 from attrs import define, field, frozen
 
 from p2pacs.line.hop import TUNING, Hop, HopTuning, LeastTrip
-from p2pacs.line.member_trips import MemberTrips
 
 FIRST_PORT: Final = 33_434
 PORTS: Final = 64
 """Ports of traceroute(8), which networks that let traceroute out let out: so many probes may be
 under way, more than are sent in `HopTuning.trip_most`."""
-
-
-MEMBER_TTL: Final = 64
-"""Far enough for any member."""
-
-OFTEN: Final = 4
-"""So many members tell often enough together."""
 
 
 @frozen
@@ -42,8 +34,6 @@ class Probe:
     ttl: int
     echo: str | None = None
     """Address of the router that is asked by an ICMP echo instead."""
-    member: str | None = None
-    """Address of the member that it goes to; None: to any."""
 
 
 @frozen
@@ -58,8 +48,6 @@ class QueueLook:
     """Seconds since a trip without a queue was seen."""
     sparing: bool = False
     """Whether it is told once a second only."""
-    router: bool = True
-    """Whether a router tells of it, and not members alone."""
 
 
 @define
@@ -71,8 +59,6 @@ class HopTrips:
     """The number of the port that is used first: who cannot see our packets cannot guess it."""
     may_echo: bool = False
     """Whether this program may send ICMP echoes."""
-    members: MemberTrips = field(factory=MemberTrips)
-    """Asked where no router answers."""
     found: int | None = None
     """TTL of the first router behind the queue, once it is known."""
     _hops: dict[int, Hop] = field(factory=dict)
@@ -105,7 +91,7 @@ class HopTrips:
             self._search_on()
         candidates = self._candidates()
         if not candidates and now - (self._begun or 0.0) > self.tuning.doubt_seconds:
-            self._search_on()
+            self.search()
             candidates = self._candidates()
         if self._begun is None:
             self._begun = now
@@ -118,10 +104,6 @@ class HopTrips:
                 address = None
             if now - hop.asked >= (self.tuning.sparing_pause if hop.sparing else usual):
                 yield self._send(hop, ttl, address, now)
-        if not any(hop.answers for hop in self._hops.values()) and (
-            (asked := self.members.next(now, usual)) is not None
-        ):
-            yield self._send(asked[1], MEMBER_TTL, None, now, asked[0])
 
     def _candidates(self) -> list[int]:
         if self.found is not None:
@@ -147,14 +129,12 @@ class HopTrips:
         refused = self._echo.silent or self._echo.sparing
         return None if refused else self._echo
 
-    def _send(
-        self, hop: Hop, ttl: int, address: str | None, now: float, member: str | None = None
-    ) -> Probe:
+    def _send(self, hop: Hop, ttl: int, address: str | None, now: float) -> Probe:
         port = FIRST_PORT + (self.first_port + self._next) % PORTS
         self._next += 1
         hop.asked = now
         self._under_way[port] = hop, now, False
-        return Probe(port, ttl, address, member)
+        return Probe(port, ttl, address)
 
     def _lose(self, now: float) -> None:
         for port, (hop, sent, lost) in list(self._under_way.items()):
@@ -166,20 +146,20 @@ class HopTrips:
 
     def search(self) -> None:
         """Look for the first router behind the queue anew: this may be another line."""
-        self._search_on()
+        self.found = self._reached = self._echo = self._begun = None
+        self._first = 1
+        self._hops.clear()
         self._leasts.clear()
-        self.members.clear()
+        self._under_way.clear()
 
     def _search_on(self, first: int = 1) -> None:
         """Look for it anew on the same line, from this TTL on.
 
         What trips take at the least is kept: a queue that is long now would be taken for none.
         """
-        self._leasts |= {ttl: hop.least for ttl, hop in self._hops.items()}
-        self.found = self._reached = self._echo = self._begun = None
-        self._first = first
-        self._hops.clear()
-        self._under_way.clear()
+        leasts = {ttl: hop.least for ttl, hop in self._hops.items()}
+        self.search()
+        self._leasts, self._first = leasts, first
 
     def doubt(self, now: float) -> None:
         """There is a queue that is not told of: say nothing for a while, and search anew then; or
@@ -216,18 +196,9 @@ class HopTrips:
             self._find(now)
         return True
 
-    def reached(self, port: int, address: str, now: float) -> None:
-        """The probe to this port came to the member that it was sent to.
-
-        Args:
-            port: As in `Probe.port`.
-            address: Who says so.
-            now: When that came.
-        """
-        if (entry := self._under_way.get(port)) and entry[0] not in self._hops.values():
-            self.answered(port, address, now)
-            return
-        self._under_way.pop(port, None)
+    def reached(self, port: int) -> None:
+        """The probe to this port came to the member that it was sent to."""
+        entry = self._under_way.pop(port, None)
         ttl = next((ttl for ttl, hop in self._hops.items() if entry and hop is entry[0]), None)
         if ttl is not None and (self._reached is None or ttl < self._reached):
             self._reached = ttl
@@ -260,19 +231,7 @@ class HopTrips:
             for hop in hops
             if (delay := hop.excess(now)) is not None
         ]
-        return max(looks, key=lambda look: look.delay, default=None) or self._by_members(now)
-
-    def _by_members(self, now: float) -> QueueLook | None:
-        """The least of what members tell; None where a router tells, or nobody."""
-        if self.found is not None or any(hop.answers for hop in self._hops.values()):
-            return None
-        told = list(self.members.told(now))
-        if not told:
-            return None
-        delay, hop = min(told, key=lambda one: one[0])
-        newest = max(hop.sent for _, hop in told)
-        age = now - hop.least.seen_at
-        return QueueLook(delay, newest, age, sparing=len(told) < OFTEN, router=False)
+        return max(looks, key=lambda look: look.delay, default=None)
 
     def _overdue(self, hop: Hop, now: float) -> float:
         """Seconds that a queue lasts at least: answers that should be here are not.

@@ -60,7 +60,7 @@ class MeasuredUplink:
         self.hops = HopTrips(first_port=random.randrange(PORTS))  # noqa: S311 (hardly a secret)
         """Round trips to the routers on the way."""
         self._control: QueueController | RoundTripController = QueueController(now, start)
-        self._unheard_since = self._routerless_since = now
+        self._unheard_since = now
         self._agreed_at = now
         self._near = False
         self.inflow = Inflow(now, self.hops)
@@ -92,10 +92,7 @@ class MeasuredUplink:
             look = None
         if look is not None or not sample.limited:
             self._unheard_since = now
-        router = look is not None and look.router
-        if router or not sample.limited:
-            self._routerless_since = now
-        control, self._near = self._control, not router and self._is_near(sample, now)
+        control, self._near = self._control, look is None and self._is_near(sample, now)
         if self._near:
             return self.rate
         if look is not None:
@@ -113,7 +110,7 @@ class MeasuredUplink:
         """Whether there is no access line between this host and those that it sends to."""
         if sample.farthest is None:
             return self._near
-        unheard = self._near or now - self._routerless_since > self._tuning.patience
+        unheard = self._near or now - self._unheard_since > self._tuning.patience
         return unheard and sample.farthest < self._tuning.near
 
     def _doubt(self, look: QueueLook, sample: Sample, now: float) -> bool:

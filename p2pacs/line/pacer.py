@@ -230,11 +230,6 @@ class Pacer:
         """Where the stream led that was used last, if that was within so many seconds."""
         return self._route if trio.current_time() - self._used_at <= seconds else None
 
-    def remotes(self, local: str) -> set[str]:
-        """Where streams lead from this address of the host."""
-        ends = [one for stream, one in self._routes.items() if stream in self._streams]
-        return {one.remote for one in ends if one.local == local}
-
     async def watch(self) -> None:
         """Ask about the queue of a line that is measured, until cancelled."""
         if self._control is not None:

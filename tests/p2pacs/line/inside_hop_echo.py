@@ -42,9 +42,6 @@ class Line:
     def route(self, seconds: float) -> Route | None:
         return self._route
 
-    def remotes(self, local: str) -> set[str]:
-        return {self._route.remote}
-
     def charge(self, size: float) -> None:
         self.charged += size
 

@@ -42,21 +42,8 @@ async def test_what_comes_to_the_member_itself_is_told(host: str) -> None:
                 await trio.sleep(0.02)
             nursery.cancel_scope.cancel()
     assert hops._reached == 1
+    assert hops.look(trio.current_time()) is None
     assert line.charged >= 28
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_where_no_router_answers_the_member_tells(host: str) -> None:
-    hops = HopTrips()
-    line = Line(Route(host, host))
-    with trio.fail_after(SECONDS):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(line.keep_polling)
-            nursery.start_soon(watch_queue, line, hops)
-            while (look := hops.look(trio.current_time())) is None:
-                await trio.sleep(0.02)
-            nursery.cancel_scope.cancel()
-    assert not look.router
 
 
 async def test_a_line_that_idles_is_not_asked_about() -> None:

@@ -66,7 +66,7 @@ def test_what_is_behind_the_member_is_not_asked() -> None:
     hops = HopTrips()
     for probe in list(hops.probes(0.0)):
         if probe.ttl >= 3:
-            hops.reached(probe.port, "192.0.2.9", 0.05)
+            hops.reached(probe.port)
     assert {probe.ttl for probe in hops.probes(0.3)} == {1, 2}
 
 
@@ -256,7 +256,7 @@ def test_whoever_answers_what_was_not_asked_changes_nothing_for_the_worse(
                 FIRST_PORT + port % PORTS if port % 2 else port, "192.0.2.9", now + passed
             )
         elif step == "reached":
-            hops.reached(FIRST_PORT + port % PORTS, "192.0.2.9", now)
+            hops.reached(FIRST_PORT + port % PORTS)
         elif step == "doubt":
             hops.doubt(now)
         look = hops.look(now)
