@@ -340,6 +340,11 @@ def dcmtk(tool: str, *arguments: str, timeout: float = 60) -> subprocess.Complet
     )
 
 
+def miniupnpd_program() -> str | None:
+    """Where miniupnpd is; None if it is not installed."""
+    return shutil.which("miniupnpd") or shutil.which("miniupnpd", path="/usr/sbin:/usr/local/sbin")
+
+
 def nginx_program() -> str | None:
     """The real nginx, if it is here."""
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")

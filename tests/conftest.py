@@ -67,6 +67,12 @@ def _nat_missing() -> str | None:
     return _lab_missing()
 
 
+def _miniupnpd_missing() -> str | None:
+    if components.miniupnpd_program() is None:
+        return "miniupnpd is not installed (Debian: miniupnpd-nftables)"
+    return _nat_missing()
+
+
 def _postgresql_missing() -> str | None:
     if components.postgresql_programs() is not None:
         return None
@@ -102,6 +108,7 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "data": _data_missing,
     "lab": _lab_missing,
     "nat": _nat_missing,
+    "miniupnpd": _miniupnpd_missing,
     "disk": small_disk.why_none,
     "postgresql": _postgresql_missing,
     "chromium": _chromium_missing,

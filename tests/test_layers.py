@@ -126,6 +126,7 @@ ROOMS: dict[str, list[str]] = {
         "p2pacs.wire.messages",
     ],
     "p2pacs.line": ["p2pacs.wire.channel"],
+    "p2pacs.mapping": [],
     "p2pacs.mesh": [
         "p2pacs.identity",
         "p2pacs.line",

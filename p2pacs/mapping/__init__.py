@@ -1,0 +1,1 @@
+"""Ports that the router maps: asked by PCP and NAT-PMP, kept, given back."""
