@@ -22,6 +22,7 @@ from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId
+from p2pacs.mapping.mapped_port import mapped_port
 from p2pacs.metrics.node_readings import NodeMetrics
 from p2pacs.metrics.serving import run_metrics
 from p2pacs.output.json_object import JsonObject
@@ -122,7 +123,11 @@ class Peer:
         """The node, and what keeps it and the broker told of each other."""
         identity, settings, store = self.identity, self.settings, self.store
         line = Line.of(settings.line, identity.folder.parent / UPLINK_RATE)
-        self.node = Node(identity, self.book, store, line, services, settings.listen)
+        asks = settings.map_port and not settings.advertise
+        mapping = mapped_port if asks else None
+        self.node = Node(
+            identity, self.book, store, line, services, settings.listen, mapping=mapping
+        )
         host = self.host = self.node.host
         self.audit = AuditQueue(self.database)
         self.traffic = TrafficReports(host.engine.downloads.take_received, self._report)

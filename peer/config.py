@@ -306,6 +306,12 @@ class PeerSettings(Settings):
         "answer wins. None: this peer only dials out (behind NAT).",
         examples=[["192.168.1.5:4711", "hospital.example:4711"]],
     )
+    map_port: bool = Field(
+        default=True,
+        description="Whether the router is asked (by PCP, NAT-PMP) to let the other members in, "
+        "where this peer is behind one and advertises no endpoint. What they come to is listened "
+        "at only while one of them is expected.",
+    )
     aet: AeTitleField = Field(default="P2PACS", description="AE title of the gateway.")
     dicom: EndpointField | None = Field(
         default=None,

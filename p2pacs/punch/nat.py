@@ -23,6 +23,8 @@ class Nat(IntEnum):
     """All see the same address and port (endpoint-independent mapping): it can be punched."""
     SYMMETRIC = 3
     """Each sees another one (address- or port-dependent mapping): nobody can be told of one."""
+    MAPPED = 4
+    """The router leads an outer port here (PCP, NAT-PMP): whoever is told of it comes in."""
 
 
 @frozen

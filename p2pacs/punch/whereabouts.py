@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 from attrs import frozen
@@ -22,8 +22,17 @@ from p2pacs.punch.own_networks import interfaces
 from p2pacs.units import Endpoint, IPNetwork
 from p2pacs.wire.messages.messages import Seen
 
-Mapping = Callable[[int], AbstractAsyncContextManager[Endpoint | None]]
-"""Has the router map a local port for as long as the block takes; the outer endpoint, or None."""
+
+class Mapped(Protocol):
+    """What the router does for a port (`p2pacs.mapping.mapped_port.PortMapping`)."""
+
+    @property
+    def outer(self) -> Endpoint | None:
+        """What others may dial now; None: the router leads nobody here."""
+
+
+Mapping = Callable[[int], AbstractAsyncContextManager[Mapped]]
+"""Has the router map a local port for as long as the block takes."""
 
 NANOSECONDS: Final = 1_000_000
 """In a millisecond."""
@@ -68,7 +77,8 @@ class Whereabouts:
         self._port = port
         self._lan = lan
         self._sights = Sights()
-        self._mapped: Endpoint | None = None
+        self._mapping: Mapped | None = None
+        self._inside = trio.Event()
         self._last = 0
 
     @property
@@ -81,14 +91,21 @@ class Whereabouts:
             self._port is not None,
         )
 
+    @property
+    def _mapped(self) -> Endpoint | None:
+        return None if self._mapping is None else self._mapping.outer
+
     def _nat(self) -> Nat:
+        if self._mapped is not None:
+            return Nat.MAPPED
         return self._sights.nat([str(one.ip) for one in interfaces()])
 
     async def keep_mapped(self, mapping: Mapping) -> None:
-        """Have the router map the held port, until cancelled."""
+        """Have the router map the held port, until cancelled; no router is asked before a neighbour
+        sees this host at an address that it does not have."""
+        await self._inside.wait()
         if self._port is not None:
-            async with mapping(self._port) as endpoint:
-                self._mapped = endpoint
+            async with mapping(self._port) as self._mapping:
                 await trio.sleep_forever()
 
     def seen(self, member: VirtualAddress, message: Seen) -> bool:
@@ -97,7 +114,11 @@ class Whereabouts:
         if link is None or link.peer is None or link.lan or link.local_port != self._port:
             return False  # another port would be mapped to another one
         trusted = member in self._mesh.brokers
-        return self._sights.heard(member, message.endpoint, link.peer.host, trusted=trusted)
+        is_news = self._sights.heard(member, message.endpoint, link.peer.host, trusted=trusted)
+        own = {str(one.ip) for one in interfaces()}
+        if any(one.host not in own for one in self._sights.endpoints):
+            self._inside.set()
+        return is_news
 
     def unlinked(self, member: VirtualAddress) -> None:
         """What a member saw counts no more."""

@@ -23,6 +23,7 @@ from p2pacs.punch.door import HeldDoor
 from p2pacs.punch.held_port import TakenError, hold
 from p2pacs.punch.introducing import Introducer
 from p2pacs.punch.puncher import Puncher
+from p2pacs.punch.whereabouts import Mapping
 from p2pacs.swarm.host import Host, Services
 from p2pacs.swarm.studies.chunks import ChunkStorage
 from p2pacs.units import Endpoint
@@ -51,6 +52,8 @@ class Node:
         services: Services,
         listen: Sequence[Endpoint],
         enrol: EnrolHandler | None = None,
+        *,
+        mapping: Mapping | None = None,
     ) -> None:
         """Nothing happens before `run`, once; to be built inside a trio run.
 
@@ -63,6 +66,7 @@ class Node:
             services: What the program answers beside the swarm.
             listen: Where others may connect; may be empty.
             enrol: Admits newcomers; the broker's alone.
+            mapping: Has the router map a port; None: it is not asked.
         """
         self.identity = identity
         self.listen = listen
@@ -89,6 +93,7 @@ class Node:
             opened=self._transport.opened,
             door=None if self._port is None else HeldDoor(self._port),
             lan=line.lan,
+            mapping=mapping,
         )
         """Links to members that nobody can dial; the broker is dialled, and introduces."""
         self._wire_puncher(services)

@@ -40,6 +40,7 @@ def test_reasons_name_the_side() -> None:
     assert len(said) == 4
     assert hopeless(Nat.SYMMETRIC, Nat.SYMMETRIC)
     assert not hopeless(Nat.SYMMETRIC, Nat.STEADY)
+    assert not hopeless(Nat.SYMMETRIC, Nat.MAPPED)
 
 
 def test_so_often_within_a_minute() -> None:
