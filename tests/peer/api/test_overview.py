@@ -45,7 +45,7 @@ async def test_who_sent_what_comes_is_told(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(1))
         peer = await world.add("north")
-        await eventually(lambda: len(peer.catalogue) == 1)
+        await eventually(lambda: len(peer.overview.catalogue) == 1)
         fetch = await peer.reads.open(world.broker.uid, Requester("TEST", "get"))
         assert (await peer.overview.transfer(fetch.transfer))["sent_by"] is None
         sender = VirtualAddress(b"\xfd" + bytes(15))
