@@ -103,6 +103,8 @@ class StudySwarm:
         """Of the newest root here."""
         self.listed = 0
         """Chunks in that root."""
+        self.complete = False
+        """Whether nothing comes after that root, as far as its signer knew."""
         self.sender: VirtualAddress | None = None
         """The member that signed it, who sends the study; None: a broker did."""
         self.index: frozenset[int] = frozenset()
@@ -136,6 +138,7 @@ class StudySwarm:
     def go_by(self, root: Root) -> None:
         """This is the newest root here."""
         self.version, self.listed = root.version, root.chunks
+        self.complete = root.complete
         self.sender = None if root.delegation is None else root.delegation.member
         self.index = frozenset(chain.from_iterable(part.numbers for part in root.parts))
 

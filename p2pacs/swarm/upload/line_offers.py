@@ -190,9 +190,11 @@ class LineOffers:
                         yield _Fetching(member, swarm, partner)
 
     def _takes_end(self, swarm: StudySwarm, now: float) -> VirtualAddress | None:
-        """The broker, if it takes all that is left to give of a study that is sent from here; None:
-        whoever lacks something."""
+        """The broker, if it takes all that is left to give of a complete study that is sent from
+        here; None: whoever lacks something."""
         if swarm.sender is None or swarm.chunks is None or not self._is_origin(swarm):
+            return None
+        if not swarm.complete:  # at the beginning, too, there is little: the others would wait
             return None
         for member, partner in swarm.partners.items():
             link = self._links.get(member)

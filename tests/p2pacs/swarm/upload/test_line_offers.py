@@ -117,13 +117,13 @@ async def test_an_origin_advises_no_two_partners_the_same(autojump_clock: Clock)
         assert all(member.received for member in members)
 
 
-async def sent_home(line: PacedLine) -> None:
+async def sent_home(line: PacedLine, *, complete: bool = True) -> None:
     """A study of 40 chunks that is sent from here."""
     swarm = await line.study(0)
     assert swarm.chunks is not None
     for number in range(40):
         await swarm.chunks.put(number, ChunkId(bytes(32)), bytes(CHUNK))
-    swarm.listed, swarm.sender = 40, SENDER
+    swarm.listed, swarm.sender, swarm.complete = 40, SENDER, complete
 
 
 async def test_the_end_of_what_is_sent_home_goes_to_the_broker(autojump_clock: Clock) -> None:
@@ -135,6 +135,16 @@ async def test_the_end_of_what_is_sent_home_goes_to_the_broker(autojump_clock: C
         end = set(range(40 - RATE // CHUNK, 40))
         assert other.received
         assert not end & set(other.received)
+
+
+async def test_what_there_is_at_the_beginning_is_no_end(autojump_clock: Clock) -> None:
+    """Else the other one saw its first image after 5 seconds, by way of the broker."""
+    async with paced_line(0, origin=True, broker=1) as line:
+        await sent_home(line, complete=False)
+        broker, other = (line.add(number, answer=advice_alone) for number in (1, 2))
+        await trio.sleep(40 * CHUNK / RATE + 1)
+        assert sorted([*broker.received, *other.received]) == list(range(40))
+        assert set(range(40 - RATE // CHUNK, 40)) & set(other.received)
 
 
 async def test_a_broker_that_does_not_answer_holds_up_nobody(autojump_clock: Clock) -> None:
