@@ -134,8 +134,6 @@ class Engine:
         for member in swarm.partners.keys() - swarm.told:  # it waits for the first version
             swarm.join(member)
         swarm.push_root(raw)
-        for partner in swarm.partners.values():  # who waited for the first list is about to have it
-            partner.fetching = partner.fetching or partner.priority > 0
         swarm.gained(n for n in range(before, root.chunks) if n in chunks.have)
         self._fresh()
 

@@ -14,7 +14,6 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.errors import BusyError, ProtocolError
 from p2pacs.ids import VirtualAddress
 from p2pacs.mesh.mesh import Mesh
-from p2pacs.swarm.download.early_offers import EarlyOffers
 from p2pacs.swarm.download.requests import Requests
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.availability import Availability
@@ -77,7 +76,6 @@ class Sources:
         self._refused: Counter[VirtualAddress] = Counter()
         self._held: dict[VirtualAddress, tuple[Offer, float]] = {}
         """Offers that are answered when the line down has room, and until when at the latest."""
-        self._early = EarlyOffers(lambda member: self.requests.choose(member, []))
 
     # ------------------------------------------------------------ partners
 
@@ -113,8 +111,6 @@ class Sources:
         """There is a newer root, which another may have signed."""
         for member, source in [*self._availability.sources.items(), *self._suspended.items()]:
             source.tier = self.tier(member)
-        for member, offer in self._early.take():
-            self.offered(member, offer)
         self.ask()
 
     def _update(self, source: Source, has: Bitfield) -> None:
@@ -150,7 +146,6 @@ class Sources:
         """A partner is gone: what it owed is asked of others."""
         self._suspended.pop(member, None)
         self._held.pop(member, None)
-        self._early.drop(member)
         self.requests.drop(member)
         if source := self._availability.sources.get(member):
             self._availability.leave(source, trio.current_time())
@@ -275,8 +270,6 @@ class Sources:
         numbers: list[int] = []
         is_fetching = self._transfer.state is TransferState.FETCHING
         if source is not None and is_fetching and not self._comes_by_lan(source, now):
-            if self._early.keeps(source, offer, self._availability, now):
-                return
             self._look_at_line(now)
             numbers = self.picker.answer(
                 self._availability, source, offer.chunks, offer.numbers, self.unwritten
@@ -357,7 +350,6 @@ class Sources:
                 del self._suspended[member]
                 self._availability.back(source)
         self.answer_held(now)
-        self._early.tick(now)
         self.ask()
         self.take_over(now)
 

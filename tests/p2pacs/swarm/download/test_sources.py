@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import pytest
 import trio
 import trio.testing
 
@@ -9,7 +8,7 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.line.hop_trips import HopTrips
 from p2pacs.line.inflow import Inflow
 from p2pacs.swarm.download.transfer import TransferState
-from p2pacs.wire.messages.messages import Block, Message, Request
+from p2pacs.wire.messages.messages import Block, Message
 from tests.simulation.world import Study, adsl, fetched, open_world, paced, replicas
 
 Clock = trio.testing.MockClock
@@ -115,33 +114,3 @@ async def test_no_more_is_on_its_way_than_the_line_down_bears_and_it_is_full(
         assert narrow.refusals
         assert most <= 7 * study.chunk
         assert trio.current_time() - begin < 1.1 * sum(map(len, study.data)) / 375_000
-
-
-@pytest.mark.parametrize("later", [False, True])
-async def test_what_is_offered_before_it_is_listed_is_chosen_when_it_is(
-    autojump_clock: Clock, tmp_path: Path, later: bool
-) -> None:
-    """Else the line of who sends it is idle until it offers again."""
-    async with open_world(tmp_path) as world:
-        broker = await world.add("broker", Role.BROKER)
-        sender = await world.add("sender", nic=adsl(), line=paced())
-        study = Study(world.key, sender=sender.address)
-        await broker.host.mesh.connect(sender.address)
-        transfer = broker.fetch(study, [sender])
-        await trio.sleep(1)
-        asked: list[list[int]] = []
-        uploads = sender.host.engine.uploads
-        request = uploads.request
-
-        def hear(member: VirtualAddress, message: Request) -> None:
-            asked.append(list(message.numbers))
-            request(member, message)
-
-        uploads.request = hear  # type: ignore[method-assign]
-        for _ in range(1 + later):
-            study.grow(3, complete=False)
-            await study.put(sender.store)
-            await sender.host.engine.updated(study.id)
-            await trio.sleep(5)
-        assert len(transfer.have) == 3 * (1 + later)
-        assert all(asked[: 2 * (1 + later)])
