@@ -27,6 +27,7 @@ from p2pacs.line.line import Line
 from p2pacs.mesh.interfaces import Transport
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.mesh.standby import standby_replicas
+from p2pacs.punch.puncher import Puncher
 from p2pacs.swarm.engine import Engine
 from p2pacs.swarm.scheduling.source import Tier
 from p2pacs.swarm.studies.chunks import ChunkStorage
@@ -108,6 +109,8 @@ class Host:
         self._book = book
         self.services = services
         """What the program answers."""
+        self.puncher: Puncher | None = None
+        """Links to members that nobody can dial; None: there is none (simulations)."""
         self.link_listeners: list[LinkListener] = []
         """Told of each member that is linked, before the program (`Services.linked`) is ..."""
         self.unlink_listeners: list[LinkListener] = []

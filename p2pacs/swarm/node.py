@@ -126,6 +126,7 @@ class Node:
 
     def _wire_puncher(self, services: Services) -> None:
         mesh, puncher = self.host.mesh, self.puncher
+        self.host.puncher = puncher
         services.queries[MeetQuery] = Introducer(mesh).answer
         services.queries[MeetOrder] = puncher.order
         services.news[MeetNow] = puncher.begin

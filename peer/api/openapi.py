@@ -189,8 +189,27 @@ SCHEMAS: Final[Described] = {
             "gateway": _object(
                 {"aet": _TEXT, "dicom": _or_null(_TEXT), "dicom_tls": _or_null(_TEXT)}
             ),
+            "reached": _object(
+                {
+                    "how": _or_null(_TEXT),
+                    "help": _or_null(_TEXT),
+                    "apart": {
+                        "description": "Why it could not be met, by the name of the member",
+                        "type": "object",
+                        "additionalProperties": _TEXT,
+                    },
+                }
+            ),
             "links": _list(
-                _object({"name": _TEXT, "address": _TEXT, "role": _ROLE, "bytes_sent": _COUNT})
+                _object(
+                    {
+                        "name": _TEXT,
+                        "address": _TEXT,
+                        "role": _ROLE,
+                        "how": _TEXT,
+                        "bytes_sent": _COUNT,
+                    }
+                )
             ),
             "store": _object({"used": _COUNT, "capacity": _or_null(_COUNT), "studies": _COUNT}),
             "catalogue": _object({"studies": _COUNT, "age": _or_null(_SECONDS)}),

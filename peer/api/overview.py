@@ -26,6 +26,7 @@ from p2pacs.wire.messages.messages import Reach, ReachQuery
 from peer.api.activity import Activity
 from peer.api.outgoing import Addresses
 from peer.api.outgoing_studies import sending_json
+from peer.api.reached import HowReached
 from peer.api.search import find_studies, sender_json, studies_of, with_senders
 from peer.api.status import broker_json, gateway_json, link_json
 from peer.config import PeerSettings
@@ -83,9 +84,10 @@ class PeerOverview:
             "certificate_expires": identity.expires.isoformat(),
             "broker": broker_json(identity, self.book, self.host.mesh),
             "gateway": gateway_json(self.settings, role),
+            "reached": HowReached(self.host, self.book, lambda: identity.address).json(),
             "links": [
-                link_json(member, self.book, sent=sent.get(member, 0))
-                for member in sorted(self.host.mesh.links)
+                link_json(member, self.book, link, sent=sent.get(member, 0))
+                for member, link in sorted(self.host.mesh.links.items())
             ],
             "store": {
                 "used": self.store.used,

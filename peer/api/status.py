@@ -14,6 +14,7 @@ from p2pacs.mesh.mesh import Mesh
 from p2pacs.output.json_object import JsonObject
 from p2pacs.swarm.download.transfer import SourceStats, Transfer, TransferState
 from peer.api.progress import expected_seconds
+from peer.api.reached import MemberLink, linked_how
 from peer.config import PeerSettings
 
 
@@ -59,12 +60,15 @@ def gateway_json(settings: PeerSettings, role: Role) -> JsonObject:
     return {"aet": settings.aet, "dicom": plain, "dicom_tls": secure}
 
 
-def link_json(member: VirtualAddress, book: DirectoryBook, *, sent: int) -> JsonObject:
+def link_json(
+    member: VirtualAddress, book: DirectoryBook, link: MemberLink, *, sent: int
+) -> JsonObject:
     """A link to a member, over which so many bytes were sent."""
     return {
         "name": member_name(book, member),
         "address": str(member),
         "role": member_role(book, member),
+        "how": str(linked_how(link)),
         "bytes_sent": sent,
     }
 

@@ -149,6 +149,7 @@ def _facts(said: JsonObject) -> list[tuple[str, str]]:
     return [
         ("Member", f"{said['name']} ({said['role']}) {said['address']}"),
         ("Broker", _broker(broker)),
+        *_reached(said["reached"]),
         ("Gateway", _gateway(said["gateway"], said["role"])),
         ("Store", f"{format_bytes(store['used'])}{capacity}, {_studies(store)}"),
         ("Catalogue", _catalogue(said["catalogue"], said["role"])),
@@ -202,6 +203,13 @@ def _broker(broker: JsonObject) -> str:
     return "away: what is held can be read"
 
 
+def _reached(reached: JsonObject) -> list[tuple[str, str]]:
+    """How others get to this member, what would help, and whom it could not meet."""
+    facts = (("Reached", reached["how"]), ("What would help", reached["help"]))
+    missed = [f"{name}: {why}" for name, why in reached["apart"].items()]
+    return [one for one in facts if one[1]] + [("Cannot be reached", one) for one in missed]
+
+
 def _gateway(gateway: JsonObject, role: str) -> str:
     plain, secure = gateway["dicom"], gateway.get("dicom_tls")
     places = [where for where in (plain, secure and f"{secure} (TLS)") if where]
@@ -216,12 +224,13 @@ def _links(links: list[JsonObject], uploads: list[JsonObject]) -> list[Table]:
     if not links:
         return []
     sent = {one["name"]: one for one in uploads}
-    columns = [Column("Linked to"), Column("Role")]
+    columns = [Column("Linked to"), Column("Role"), Column("How it is reached", wraps=True)]
     columns += [Column(title, right=True) for title in ("Sent", "Sending", "Waiting")]
     rows = [
         (
             link["name"],
             link["role"],
+            link["how"],
             format_bytes(link["bytes_sent"]),
             *_upload(sent.get(link["name"])),
         )

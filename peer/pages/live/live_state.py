@@ -18,7 +18,8 @@ from p2pacs.output.json_object import JsonObject
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
 from peer.api.activity import Activity
-from peer.pages.live.network_words import network_words, trouble_words
+from peer.api.reached import HowReached
+from peer.pages.live.network_words import network_words, own_words, trouble_words
 from peer.pages.live.received_state import ReceivedState
 from peer.pages.live.sent_state import SentState
 from peer.pages.live.study_levels import StudyLevels
@@ -85,6 +86,7 @@ class LiveState:
         book: DirectoryBook,
         mesh: Mesh,
         me: Callable[[], VirtualAddress],
+        reached: HowReached,
         sent: SentState,
         received: ReceivedState,
     ) -> None:
@@ -99,6 +101,7 @@ class LiveState:
             book: the members.
             mesh: links to them.
             me: this member.
+            reached: how it and the others are reached.
             sent: studies that are sent from here into the network.
             received: studies that were sent here.
         """
@@ -110,6 +113,7 @@ class LiveState:
         self._book = book
         self._mesh = mesh
         self._me = me
+        self._reached = reached
         self._sent = sent
         self._received = received
         self._watched: dict[StudyId, _Watched] = {}
@@ -147,7 +151,7 @@ class LiveState:
         told = {one["study"]: one for one in event["transfers"]}
         state = {TRANSFER + name: self.transfer(one) for name, one in told.items()}
         state[TRANSFERS] = {"shown": list(told)}
-        state[NETWORK] = {"members": self.members(event)}
+        state[NETWORK] = {"members": self.members(event), **self.own()}
         state[TROUBLE] = self.trouble()
         state |= self._sent.look()
         state |= self._received.look()
@@ -166,7 +170,11 @@ class LiveState:
     def members(self, event: JsonObject) -> list[JsonObject]:
         """The other members in words."""
         members = self._book.directory.members
-        return network_words(members, self._me(), self._mesh.links, self._mesh.refused, event)
+        return network_words(members, self._me(), self._mesh.links, self._reached.member, event)
+
+    def own(self) -> JsonObject:
+        """How others get to this member, in words."""
+        return own_words(self._reached.how, self._reached.help)
 
     def trouble(self) -> JsonObject:
         """What keeps this peer from working, in words."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final
 
 from p2pacs.errors import P2PacsError, RevokedError
 from p2pacs.identity.directory import MemberRecord
@@ -11,6 +11,8 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.languages import N_, _, formats, said
 from p2pacs.output.json_object import JsonObject
 from p2pacs.pages import words
+from p2pacs.pages.forms import sentence
+from p2pacs.phrases import Phrase
 from p2pacs.texts import clean
 
 REVOKED: Final = N_(
@@ -23,32 +25,11 @@ MEMBERS: Final = 256
 """Members on the page: those with a link first."""
 
 
-_LINKED: Final = {
-    (True, True): N_("on the local network, dialled from here"),
-    (True, False): N_("on the local network, dialled from there"),
-    (False, True): N_("over the line, dialled from here"),
-    (False, False): N_("over the line, dialled from there"),
-}
-"""Whether it is in the local network, and whether it was dialled from here."""
-
-
-class MemberLink(Protocol):
-    """An open link (`p2pacs.mesh.connection.Connection`)."""
-
-    @property
-    def dialled(self) -> bool:
-        """Whether this side dialled."""
-
-    @property
-    def lan(self) -> bool:
-        """Whether the other side is on this side's local network."""
-
-
 def network_words(
     members: Iterable[MemberRecord],
     me: VirtualAddress,
-    links: Mapping[VirtualAddress, MemberLink],
-    refused: Mapping[VirtualAddress, P2PacsError],
+    links: Collection[VirtualAddress],
+    how: Callable[[MemberRecord], str],
     event: JsonObject,
 ) -> list[JsonObject]:
     """All other members.
@@ -56,8 +37,8 @@ def network_words(
     Args:
         members: as the directory has them.
         me: this member, which is left out.
-        links: open ones.
-        refused: why a member lets no link be.
+        links: members that are linked.
+        how: how one is reached, or why it is not (`peer.api.reached.HowReached.member`).
         event: what moves (`peer.api.activity.Activity.event`).
     """
     incoming = rates_by_source(event)
@@ -65,9 +46,23 @@ def network_words(
     others = [one for one in members if one.address != me]
     others.sort(key=lambda one: (one.address not in links, one.role, one.name))
     return [
-        _member(one, links.get(one.address), refused.get(one.address), incoming, outgoing)
+        _member(one, incoming, outgoing, linked=one.address in links)
+        | {"how": clean(said(how(one)))}
         for one in others[:MEMBERS]
     ]
+
+
+def own_words(how: Phrase | None, helps: Phrase | None) -> JsonObject:
+    """How others get to this member, and what would help; empty where nothing is to be said.
+
+    Args:
+        how: as `peer.api.reached.HowReached.how`.
+        helps: as `peer.api.reached.HowReached.help`.
+    """
+    return {
+        "reached": "" if how is None else sentence(how),
+        "helps": "" if helps is None else _("What would help: %(what)s.", what=said(helps)),
+    }
 
 
 def trouble_words(*, revoked: bool, linked: bool, refused: Iterable[P2PacsError]) -> JsonObject:
@@ -106,31 +101,18 @@ def rates_by_source(event: JsonObject) -> dict[str, float]:
 
 def _member(
     one: MemberRecord,
-    link: MemberLink | None,
-    refused: P2PacsError | None,
     incoming: Mapping[str, float],
     outgoing: Mapping[str, JsonObject],
+    *,
+    linked: bool,
 ) -> JsonObject:
     sent = outgoing.get(one.name)
     return {
         "name": clean(one.name),
         "role": said(str(one.role)),
-        "state": "revoked" if one.revoked else "linked" if link else "away",
-        "words": _("Revoked") if one.revoked else _("Linked") if link else _("Not linked"),
-        "how": _how(one, link, refused),
+        "state": "revoked" if one.revoked else "linked" if linked else "away",
+        "words": _("Revoked") if one.revoked else _("Linked") if linked else _("Not linked"),
         "in": words.rate(incoming[one.name]) if incoming.get(one.name) else "",
         "out": words.rate(sent["rate"]) if sent and sent["rate"] else "",
         "sent": formats.size(sent["bytes"]) if sent else "",
     }
-
-
-def _how(one: MemberRecord, link: MemberLink | None, refused: P2PacsError | None) -> str:
-    if link is not None:
-        return said(_LINKED[link.lan, link.dialled])
-    if one.revoked:
-        return _("expelled by the administrator")
-    if refused is not None:
-        return clean(said(str(refused)))
-    if not one.endpoints:
-        return _("dials out only: it comes to us when it needs something")
-    return _("is dialled when a study needs it")

@@ -17,6 +17,7 @@ from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Host
 from p2pacs.workers.coding import Workers
 from peer.api.activity import Activity
+from peer.api.reached import HowReached
 from peer.config import PeerSettings
 from peer.db import PeerDatabase
 from peer.ingest.outgoing_desk import OutgoingDesk
@@ -114,6 +115,7 @@ class PageSources:
             book=parts.book,
             mesh=parts.host.mesh,
             me=parts.me,
+            reached=HowReached(parts.host, parts.book, parts.me),
             sent=SentState(parts.sent),
             received=ReceivedState(received),
         )

@@ -33,6 +33,7 @@ class NetworkViews:
             session=session,
             live="/live/network",
             members=state.members(state.event()),
+            own=state.own(),
             trouble=state.trouble(),
             storage=forecast(notes, store.used, store.capacity),
             studies=len(studies),

@@ -40,6 +40,7 @@ class EndingPeer(FakePeer):
             "certificate_expires": "2030-01-01T00:00:00+00:00",
             "broker": {"linked": False, "refused": None},
             "gateway": {"aet": "A", "dicom": None, "dicom_tls": None},
+            "reached": {"how": "h", "help": None, "apart": {"b": "why"}},
             "links": [],
             "store": {"used": 0, "capacity": 0, "studies": 0},
             "catalogue": {"studies": 1, "age": None},

@@ -110,11 +110,13 @@ STATUS = {
     "certificate_expires": "2026-12-01",
     "broker": {"linked": False, "refused": None},
     "gateway": {"aet": "P2PACS", "dicom": None},
+    "reached": {"how": None, "help": None, "apart": {}},
     "links": [
         {
             "name": "replica-1",
             "address": "fd00::2",
             "role": "replica",
+            "how": "over the line, dialled from here",
             "bytes_sent": 1000,
         }
     ],
@@ -125,6 +127,19 @@ STATUS = {
     "sending": None,
     "transfers": [TRANSFER, {**TRANSFER, "state": "failed", "error": "no room"}],
 }
+
+
+def test_how_it_and_others_are_reached() -> None:
+    shown = _shown(*status_view(STATUS))
+    assert "How it is reached" in shown
+    assert "over the line, dialled from here" in shown
+    assert "What would help" not in shown
+    reached = {"how": "is met", "help": "a port", "apart": {"east": "no study", "west": "far"}}
+    shown = _shown(*status_view(STATUS | {"reached": reached}))
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    told = ["Reached is met", "What would help a port"]
+    told += ["Cannot be reached east: no study", "Cannot be reached west: far"]
+    assert lines[2:6] == told
 
 
 def test_who_joined_without_a_gateway_is_told() -> None:

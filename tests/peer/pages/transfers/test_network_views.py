@@ -20,6 +20,7 @@ async def test_who_is_there_and_what_is_stored(tmp_path: Path) -> None:
         shown = " ".join(re.sub("<[^>]*>", " ", page.text).split())
         assert "broker" in shown
         assert "of 1.0 GB" in shown
+        assert "How the others reach a Is dialled by the others at its endpoints." in shown
         assert "Grün" not in page.text
 
 
