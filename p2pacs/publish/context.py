@@ -35,7 +35,7 @@ class PublishContext:
     coder: Coder
     chunk_bytes: int
     slice_coder: SliceCoder = code_slice_plain
+    """For what is too large to be coded as a whole."""
     urgency: Haste = USUAL
     """Who is more urgent has its turn at the budget before it."""
-    """For what is too large to be coded as a whole."""
     found_equal: FoundEqual = field(factory=FoundEqual)

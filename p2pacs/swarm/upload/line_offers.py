@@ -196,9 +196,12 @@ class LineOffers:
             return None
         if not swarm.complete:  # at the beginning, too, there is little: the others would wait
             return None
+        others = swarm.partners.values()
         for member, partner in swarm.partners.items():
             link = self._links.get(member)
             if self._is_broker(member) and partner.fetching and link is not None and link.paced:
+                if any(one.fetching and one.priority > partner.priority for one in others):
+                    return None  # an emergency would wait behind whatever comes before the broker
                 most = self._uplink.rate * self._tuning.end_seconds
                 sizes = accumulate(map(swarm.chunks.size, self._only_here(swarm)), initial=0)
                 is_end = all(size <= most for size in sizes)
