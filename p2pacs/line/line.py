@@ -151,10 +151,13 @@ class Line:
         """Whether a network address is on this side of the line.
 
         An uplink that is measured is nobody's who knows networks either, so what has no router on
-        the way is on the LAN, too. A rate that was set counts for all that is not named (members
-        of one machine may be paced so).
+        the way is on the LAN, too. A rate that was set, of the downlink, too, counts for all that
+        is not named (members of one machine may be paced so).
         """
-        return self.is_named_lan(host) or (self.uplink == MEASURED and is_beside(_address(host)))
+        if self.is_named_lan(host):
+            return True
+        nothing_set = self.uplink == MEASURED and self.downlink is None
+        return nothing_set and is_beside(_address(host))
 
 
 def _address(host: str) -> IPAddress:

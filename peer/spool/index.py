@@ -256,7 +256,13 @@ class SpoolIndex:
         """A study that was cancelled or refused may be published again. Of one that was cancelled
         the broker is told all anew: that it is sent, and to whom."""
         anew = update(studies).where(studies.c.uid == uid, studies.c.cancelled.is_not(None))
-        self._file.transact(lambda c: c.execute(anew.values(published=studies.c.safe)))
+
+        def work(connection: Connection) -> None:
+            connection.execute(anew.values(published=studies.c.safe))
+            # Who was not told of it need not be; until publishing begins there would be time.
+            connection.execute(delete(cancellations).where(cancellations.c.uid == uid))
+
+        self._file.transact(work)
         self._note(uid, cancelled=None, refused=None)
         self.recipients.untold(uid)
 

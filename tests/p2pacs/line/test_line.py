@@ -38,6 +38,7 @@ def test_of_a_measured_line_what_is_beside_is_on_the_lan() -> None:
     assert not Line(800_000).is_lan("127.0.0.1")  # members of one machine may be paced
     assert Line(MEASURED).is_lan("127.0.0.1")
     assert Line(MEASURED).is_lan("::ffff:127.0.0.1")
+    assert not Line(MEASURED, 100_000).is_lan("127.0.0.1"), "a downlink that was set counts"
     assert not Line(MEASURED).is_named_lan("127.0.0.1")
     assert not Line(MEASURED).is_lan("198.51.100.1")
 
