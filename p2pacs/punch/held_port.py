@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final
 
 import trio
@@ -80,16 +80,15 @@ class HeldPort:
         if all(kept.family != family for kept in self._kept):
             raise LinkClosedError(f"cannot connect to {endpoint}: no such addresses here")
         sock = trio.socket.from_stdlib_socket(_shared(family))
-        try:
-            await sock.bind((source or _ANY[family], self.number))
-            await sock.connect((endpoint.host, endpoint.port))
-        except OSError as error:
-            sock.close()
-            kind = TakenError if error.errno in _TAKEN else LinkClosedError
-            raise kind(f"cannot connect to {endpoint}: refused or unreachable") from error
-        except BaseException:
-            sock.close()
-            raise
+        with ExitStack() as unless_connected:
+            unless_connected.callback(sock.close)
+            try:
+                await sock.bind((source or _ANY[family], self.number))
+                await sock.connect((endpoint.host, endpoint.port))
+            except OSError as error:
+                kind = TakenError if error.errno in _TAKEN else LinkClosedError
+                raise kind(f"cannot connect to {endpoint}: refused or unreachable") from error
+            unless_connected.pop_all()
         return trio.SocketStream(sock)
 
     async def reach(self, endpoint: Endpoint, source: str | None = None) -> trio.SocketStream:
