@@ -15,10 +15,10 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import CANDIDATES
 from p2pacs.mesh.interfaces import Members
 from p2pacs.mesh.mesh import Mesh
+from p2pacs.own_interfaces import interfaces
 from p2pacs.punch.addresses import Surroundings
 from p2pacs.punch.nat import Nat, Sights
 from p2pacs.punch.offers import MeetingOffer
-from p2pacs.punch.own_networks import interfaces
 from p2pacs.units import Endpoint, IPNetwork
 from p2pacs.wire.messages.messages import Seen
 

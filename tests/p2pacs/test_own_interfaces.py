@@ -1,6 +1,10 @@
+import ipaddress
 import socket
+import sys
 
-from p2pacs.punch.own_networks import interfaces, parse_if_inet6
+import pytest
+
+from p2pacs.own_interfaces import all_interfaces, interfaces, parse_if_inet6
 
 TABLE = """\
 20010db8000000000000000000000001 02 40 00 80     eth0
@@ -22,3 +26,8 @@ def test_interfaces_are_this_machines() -> None:
         with socket.socket(family) as sock:
             sock.bind((str(one.ip), 0))
         assert one.ip in one.network
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells all of them")
+def test_linux_names_loopback_too() -> None:
+    assert ipaddress.IPv4Address("127.0.0.1") in [one.ip for one in all_interfaces()]

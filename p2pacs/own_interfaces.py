@@ -1,7 +1,7 @@
 """The addresses of this machine's interfaces, and the networks on them.
 
-Linux tells all of them (one IPv4 address an interface). Elsewhere they are not known: then nobody
-is offered them, and who is behind the same router is reached by way of that, or not at all.
+Linux tells all of them (one IPv4 address an interface). Elsewhere they are not known: pages find
+another way (`p2pacs.web.addresses`), and members offer none (`p2pacs.punch`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 def interfaces() -> tuple[Interface, ...]:
     """Addresses, with their networks, that are neither loopback nor link-local."""
-    found = _ipv4_and_ipv6()
+    found = all_interfaces()
     return tuple(one for one in found if not (one.ip.is_loopback or one.ip.is_link_local))
 
 
@@ -43,7 +43,8 @@ def parse_if_inet6(text: str) -> Iterator[ipaddress.IPv6Interface]:
             yield ipaddress.IPv6Interface((packed, int(length, 16)))
 
 
-def _ipv4_and_ipv6() -> Iterator[Interface]:
+def all_interfaces() -> Iterator[Interface]:
+    """Addresses with their networks, loopback and link-local ones, too; none but on Linux."""
     if sys.platform != "linux":
         return
     import fcntl  # noqa: PLC0415 - not on every system
